@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <tacho/area.h>
 #include <tacho/atomic.h>
 #include <tacho/hook.h>
@@ -18,7 +19,7 @@
 #define TACHO_EXPORT __attribute__((visibility("default")))
 #define TACHO_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-/* area.c: geometry of an area */
+/* validate.c: geometry of an area */
 
 /*
  * Whether a header describes an area that lies within file_size bytes: magic, version, limits,
@@ -32,6 +33,13 @@ int tacho_i_geometry_find(const struct tacho_area *header, uint64_t file_size, u
 			  char *why, size_t why_size);
 /* A private copy of the header of an area that somebody else may be writing. */
 void tacho_i_header_copy(struct tacho_area *copy, const void *base);
+
+/* area.c: the session's side of an area */
+
+struct tacho_memory;
+/* Put the component's events into the event table, each at its id. 0, -EINVAL: no room, -EUCLEAN. */
+int tacho_i_memory_events(const struct tacho_memory *memory, const struct tacho_event_entry *entry,
+			  size_t nr);
 
 /* clock.c: the clock source of this machine */
 
@@ -106,6 +114,22 @@ int tacho_i_disable(int slot, const tacho_u32 *ids, uint32_t nr, char *why, size
 void tacho_i_attach_drop(struct tacho_event *const *events, size_t nr);
 void tacho_i_attach_forked(void); /* in the child: not attached, text as in the file */
 uint32_t tacho_i_attach_count(void);
+
+/* discover.c: finding components */
+
+/* Who listens for a process. */
+struct tacho_i_listener {
+	int own_pid; /* what the process calls itself; 0: there is no such process */
+	int sock; /* a connection to it, the caller's; -1: there is none */
+	uid_t uid; /* of the listener, with sock */
+	bool is_full; /* without sock: one listens, and took no connection in time */
+};
+/*
+ * Connect to process pid, as we see it, in its network namespace; waits at most wait_ms for room in
+ * the queue of each listener. Returns 0, also if nobody listens; -ESRCH with own_pid 0; or -errno
+ * with own_pid: its network namespace could not be entered.
+ */
+int tacho_i_listener_open(struct tacho_i_listener *listener, int pid, int wait_ms);
 
 /* control.c: the component's side of the protocol */
 
