@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ui.h: what the verbs of the command have in common: options, refusals, colours, JSON.
+ *
+ * A refusal is one line on standard error, "tacho VERB: what was wrong, where, what to do". Wrong
+ * usage is status 2, anything else that could not be done is 1. Colours only on a terminal.
+ * Called by cmd/ only; one thread.
+ */
+#ifndef TACHO_CMD_UI_H
+#define TACHO_CMD_UI_H
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* The verbs: one file each. They return the exit status. */
+int check_main(int argc, char **argv);
+int demo_main(int argc, char **argv);
+int doctor_main(int argc, char **argv);
+int list_main(int argc, char **argv);
+int log_main(int argc, char **argv);
+
+enum { UI_DONE = 0, UI_FAILED = 1, UI_USAGE = 2 };
+
+/* One long option; the last of an array has no name. Short letter 0: none. */
+struct ui_option {
+	const char *name;
+	int letter; /* what ui_next returns; options without a short form have a value above 255 */
+	const char *argument; /* NULL: it takes none */
+	const char *help; /* one line; a second one after "\n" */
+};
+
+/* What --help prints and ui_next understands. */
+struct ui_verb {
+	const char *name;
+	const char *arguments; /* after the name, in the usage line */
+	const char *about; /* one sentence */
+	const struct ui_option *options;
+};
+
+/*
+ * The next option, with its argument in ui_argument; 0 after the last one: ui_argument is NULL
+ * then, and argv[ui_index ...] are the operands. Negative: the verb ends with status ~result,
+ * because help was asked for and printed (~0), or because the usage is wrong, which has been said
+ * (~2).
+ */
+int ui_next(const struct ui_verb *verb, int argc, char **argv);
+extern const char *ui_argument;
+extern int ui_index;
+
+/* One line on standard error. Return UI_FAILED and UI_USAGE. */
+int ui_fail(const struct ui_verb *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int ui_usage(const struct ui_verb *verb, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* A number that is all of text and within the limits; false otherwise. */
+bool ui_number(const char *text, uint64_t min, uint64_t max, uint64_t *number);
+bool ui_seconds(const char *text, double *seconds);
+
+/* Ctrl-C, a hang-up and SIGTERM end what runs in order: they set ui_stop and interrupt a wait. */
+void ui_catch_signals(void);
+extern volatile sig_atomic_t ui_stop;
+int64_t ui_now_ns(void); /* CLOCK_MONOTONIC */
+
+/* Escape sequences for standard output, empty if it is no terminal or NO_COLOR is set. */
+enum ui_color { UI_PLAIN, UI_BOLD, UI_DIM, UI_GREEN, UI_YELLOW, UI_RED };
+bool ui_terminal(void);
+const char *ui_color(enum ui_color color);
+
+/* Print object on one line (rows of a stream) or indented, and release it. 0 or -ENOMEM, -EIO. */
+int ui_json_line(json_t *object);
+int ui_json_print(json_t *object);
+
+/* Write out what is buffered: the status of the verb, or UI_FAILED with a line if that fails. */
+int ui_finish(const struct ui_verb *verb, int status);
+
+/*
+ * The pid of the one component that text means, by pid or by name. 0: there is none, or several go
+ * by that name; it has been said.
+ */
+int ui_target_pid(const struct ui_verb *verb, const char *text);
+
+#endif /* TACHO_CMD_UI_H */
