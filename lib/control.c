@@ -31,6 +31,7 @@
 #define MAX_CONNECTIONS 16 /* attached ones and such as have said nothing yet */
 #define HIGH_FD 512 /* descriptors from here on, where programs do not look for theirs */
 #define SEND_MS 200 /* a session that does not read for so long is dropped */
+#define ACCEPT_NAP_MS 20 /* between two tries while the program has no descriptor left */
 #define STACK_SIZE (64 * 1024) /* address space; two or three pages of it are touched */
 
 struct connection {
@@ -340,10 +341,8 @@ static int connection_serve(struct connection *c)
 
 	if (length < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	if (length == 0)
-		return -ECONNRESET;
-	fd = take_descriptor(&header);
-	error = message_handle(c, packet_in, (size_t)length, fd);
+	fd = take_descriptor(&header); /* an empty packet may bring one, too */
+	error = length == 0 ? -ECONNRESET : message_handle(c, packet_in, (size_t)length, fd);
 	if (fd >= 0)
 		close(fd);
 	return error;
@@ -380,28 +379,32 @@ static struct connection *connection_place(void)
 
 static void connection_accept(void)
 {
+	const struct timespec nap = { 0, ACCEPT_NAP_MS * 1000000 };
 	struct timeval limit = { 0, SEND_MS * 1000 };
-	struct connection *place;
+	struct connection *place, stranger = { -1, -1, 0, 0 };
 	int fd = accept4(listener.fd, NULL, NULL, SOCK_CLOEXEC);
 
-	if (fd < 0)
+	if (fd < 0) {
+		/* no descriptor is left: whoever connected still waits, and poll would not */
+		if (errno != EINTR && errno != EAGAIN && errno != ECONNABORTED)
+			nanosleep(&nap, NULL);
 		return;
+	}
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	place = connection_place();
-	if (!place || connection_init(place, fd) != 0) {
+	if (!peer_may(fd)) { /* before it takes the place of another */
+		stranger.fd = fd;
+		(void)reply(&stranger, -EPERM, "only the component's user and root may attach");
 		close(fd);
 		return;
 	}
-	if (!peer_may(place->fd)) {
-		(void)reply(place, -EPERM, "only the component's user and root may attach");
-		connection_close(place);
-	}
+	place = connection_place();
+	if (!place)
+		close(fd);
+	else if (connection_init(place, fd) != 0)
+		place->fd = -1;
 }
 
-/*
- * Sleep until something arrives, for ever. Returns when the listening socket is no longer ours: the
- * program closed all descriptors that it did not know.
- */
+/* Sleep until something arrives, for ever. Returns when the listening socket is no longer ours. */
 static void serve(void)
 {
 	struct pollfd fds[MAX_CONNECTIONS + 1];
@@ -433,13 +436,6 @@ static void serve(void)
 			connection_close(&connections[i]);
 }
 
-static void *control_thread(void *unused)
-{
-	(void)pthread_setname_np(pthread_self(), "tacho");
-	serve();
-	return unused;
-}
-
 /* --- start and fork ----------------------------------------------------------------------- */
 
 static int listen_at(pid_t pid, int alternative)
@@ -463,21 +459,42 @@ static int listen_at(pid_t pid, int alternative)
 	return fd;
 }
 
+static int listener_open(void)
+{
+	int fd = -EADDRINUSE;
+
+	for (int i = 0; i < TACHO_ADDRESSES && fd == -EADDRINUSE; i++)
+		fd = listen_at(getpid(), i);
+	return fd < 0 ? fd : connection_init(&listener, fd);
+}
+
+/*
+ * A program that closes all descriptors that it does not know, as daemons do, closes the listening
+ * socket under the thread that sleeps on it. Whoever connects next wakes the thread and is turned
+ * away; then there is a new socket, and the one after can attach.
+ */
+static void *control_thread(void *unused)
+{
+	(void)pthread_setname_np(pthread_self(), "tacho");
+	do
+		serve();
+	while (!connection_is_ours(&listener) && listener_open() == 0);
+	return unused;
+}
+
 static void control_listen(void)
 {
 	sigset_t all, before;
 	pthread_attr_t attr;
 	pthread_t thread;
-	int fd = -EADDRINUSE;
 	long minimum = sysconf(_SC_THREAD_STACK_MIN);
 
-	for (int i = 0; i < TACHO_ADDRESSES && fd == -EADDRINUSE; i++)
-		fd = listen_at(getpid(), i);
-	if (fd < 0 || connection_init(&listener, fd) != 0)
+	if (listener_open() != 0)
 		return; /* a component that cannot be attached is still a good program */
 	for (int i = 0; i < MAX_CONNECTIONS; i++)
 		connections[i].fd = connections[i].slot = -1;
 	owner = getpid();
+	(void)tacho_i_rseq_usable(); /* registers: at once now, milliseconds once there are threads */
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK_SIZE + (minimum > 0 ? (size_t)minimum : 0));

@@ -97,16 +97,19 @@ static int serialise_cores(void)
 
 enum step { STEP_LOOK, STEP_TEST, STEP_TAIL, STEP_HEAD };
 
-/* Is this site what it should be before the change? A debugger's breakpoint, for one, is not. */
-static int site_look(const struct tacho__site *site, int on)
+/*
+ * Is this site in one of its two states? A debugger's breakpoint, for one, is neither. It keeps its
+ * event from being enabled, but not the other sites from being restored.
+ */
+static int site_look(const struct tacho__site *site)
 {
 	const unsigned char *at = site_at(site);
 	int32_t rel = (int32_t)(site_to(site) - (at + SITE_SIZE));
 
 	if (site->length != SITE_SIZE)
 		return -ENOEXEC;
-	if (on)
-		return at[0] == OP_NOP && !memcmp(at + 1, nop_tail, 4) ? 0 : -EBUSY;
+	if (at[0] == OP_NOP && !memcmp(at + 1, nop_tail, 4))
+		return 0;
 	return at[0] == OP_JUMP && !memcmp(at + 1, &rel, 4) ? 0 : -EBUSY;
 }
 
@@ -114,20 +117,15 @@ static int site_step(int mem, const struct tacho__site *site, int on, enum step 
 {
 	unsigned char *at = site_at(site);
 	int32_t rel = (int32_t)(site_to(site) - (at + SITE_SIZE));
-	unsigned char op = OP_TEST;
+	unsigned char op = step == STEP_TEST ? OP_TEST : on ? OP_JUMP : OP_NOP;
 
-	switch (step) {
-	case STEP_LOOK:
-		return site_look(site, on);
-	case STEP_TAIL:
+	if (step == STEP_LOOK)
+		return on ? site_look(site) : 0;
+	if (step == STEP_TEST ? site_look(site) != 0 : at[0] != OP_TEST)
+		return on ? -EBUSY : 0;
+	if (step == STEP_TAIL)
 		return text_write(mem, at + 1, on ? (const unsigned char *)&rel : nop_tail, 4);
-	case STEP_HEAD:
-		op = on ? OP_JUMP : OP_NOP;
-		/* fallthrough */
-	case STEP_TEST:
-		return text_write(mem, at, &op, 1);
-	}
-	return -EINVAL;
+	return text_write(mem, at, &op, 1);
 }
 
 static int event_changes(const struct tacho_event *event)

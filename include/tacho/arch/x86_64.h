@@ -29,6 +29,16 @@
 
 #define TACHO__RSEQ_SIG "0x53053053" /* what glibc registers on x86 */
 
+/*
+ * Where struct rseq is, from the thread pointer, in the C library of the build: meson.build finds
+ * out. It is a guess that is confirmed, so that the number of the CPU is one load away and not two.
+ */
+#ifdef TACHO_RSEQ_GUESS
+#define TACHO__RSEQ_GUESS TACHO_RSEQ_GUESS
+#else
+#define TACHO__RSEQ_GUESS "0"
+#endif
+
 /* The descriptor of one sequence: from label 2 to label 4, abort at the label ahead of which the signature is. */
 #define TACHO__RSEQ_BEGIN                                                                          \
 	".pushsection __rseq_cs, \"aw\", @progbits\n\t"                                            \
@@ -38,13 +48,28 @@
 	".quad 2f, 4f - 2f, 44f\n\t"                                                               \
 	".popsection\n"                                                                            \
 	"1:\n\t"                                                                                   \
-	"movslq 56(%[hook]), %%rdx\n\t"                                                            \
+	"cmpl $" TACHO__RSEQ_GUESS ", 56(%[hook])\n\t"                                             \
+	"jne 57f\n\t"                                                                              \
 	"lea 33b(%%rip), %%rax\n\t"                                                                \
-	"mov %%rax, %%fs:8(%%rdx)\n"                                                               \
+	"mov %%rax, %%fs:" TACHO__RSEQ_GUESS "+8\n"                                                \
 	"2:\n\t"                                                                                   \
-	"mov %%fs:4(%%rdx), %%eax\n\t"                                                             \
+	"mov %%fs:" TACHO__RSEQ_GUESS "+4, %%eax\n"                                                \
+	"67:\n\t"                                                                                  \
 	"cmp (%[hook]), %%eax\n\t"                                                                 \
 	"jae 50f\n\t"
+
+/*
+ * Another C library than the one it was built with: where struct rseq is must be loaded. Stands
+ * inside the bounds of the sequence, because it arms the sequence: armed outside of them, the
+ * kernel would disarm it again.
+ */
+#define TACHO__RSEQ_ELSEWHERE                                                                      \
+	"57:\n\t"                                                                                  \
+	"movslq 56(%[hook]), %%rdx\n\t"                                                            \
+	"lea 33b(%%rip), %%rax\n\t"                                                                \
+	"mov %%rax, %%fs:8(%%rdx)\n\t"                                                             \
+	"mov %%fs:4(%%rdx), %%eax\n\t"                                                             \
+	"jmp 67b\n"
 
 #define TACHO__RSEQ_END                                                                            \
 	".pushsection .text.unlikely, \"ax\", @progbits\n\t"                                       \
@@ -190,6 +215,7 @@
 	".endif\n\t"                                                                               \
 	".set t_v, t_v + 1\n\t"                                                                    \
 	".endr\n"                                                                                  \
+	TACHO__RSEQ_ELSEWHERE                                                                      \
 	"61:\n\t" /* adding log */                                                                \
 	"mov 8(%[ctrl]), %k[idx]\n\t"                                                              \
 	"and 52(%[hook]), %k[idx]\n\t"                                                             \
@@ -261,6 +287,7 @@ tacho__rseq_sample(struct tacho__hook *hook, tacho_u32 principal, tacho_u32 corr
 			 "cmovae %k[dom], %k[pos]\n\t"
 			 "mov $6, %k[cor]\n\t" /* TACHO__DUE */
 			 "cmovb %k[part], %k[cor]\n\t" /* TACHO__SKIP */
+			 "jmp 68f\n" TACHO__RSEQ_ELSEWHERE "68:\n\t"
 			 "mov %k[pos], 4(%%rax)\n"
 			 "4:\n\t"
 			 "mov %k[cor], %%eax\n\t" TACHO__RSEQ_END "5:\n\t"
