@@ -462,41 +462,20 @@ TACHO_EXPORT int tacho_memory_log_add(struct tacho_memory *memory, uint32_t rows
 	return (int)log;
 }
 
-/*
- * Threshold and count at once, so that count < threshold. The restartable writer counts by adding
- * to all eight bytes: one that is in the middle of its add may put the old threshold back. So look
- * again, longer than an instruction takes, and repeat.
- */
-static void sample_store(tacho_u64 *at, uint32_t threshold, bool counting)
-{
-	const struct tacho_sample fresh = { threshold, 0 };
-	struct tacho_sample found;
-	tacho_u64 word, seen;
-	int looks = 0;
-
-	memcpy(&word, &fresh, sizeof(word));
-	tacho_store_seq(at, word);
-	if (!counting)
-		return;
-	for (int i = 0; i < 10000 && looks < 1000; i++, looks++) {
-		seen = tacho_load_seq(at);
-		memcpy(&found, &seen, sizeof(found));
-		if (found.threshold == threshold)
-			continue;
-		tacho_store_seq(at, word);
-		looks = 0;
-	}
-}
-
 static void cell_route(unsigned char *part, const struct tacho_area *h, uint64_t cell,
 		       tacho_u32 route, uint32_t threshold)
 {
 	tacho_u32 *at = (tacho_u32 *)(void *)(part + h->routes_off) + cell;
-	struct tacho_sample *sample = (struct tacho_sample *)(void *)(part + h->samples_off) + cell;
+	const struct tacho_sample fresh = { threshold, 0 };
+	tacho_u64 word;
 
 	if (route != 0 && threshold > 1) {
-		sample_store((tacho_u64 *)(void *)sample, threshold,
-			     tacho_load_relaxed(at) & TACHO_ROUTE_SAMPLED);
+		/*
+		 * Both at once, so that count < threshold. A writer that is counting just now may put
+		 * its old count back: the next event there finds it too large and starts over.
+		 */
+		memcpy(&word, &fresh, sizeof(word));
+		tacho_store_relaxed((tacho_u64 *)(void *)(part + h->samples_off) + cell, word);
 		route |= TACHO_ROUTE_SAMPLED;
 	}
 	tacho_store_release(at, route); /* R */

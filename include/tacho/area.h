@@ -192,9 +192,9 @@ TACHO_CHECK_OFFSET(struct tacho_control, lock, 20);
 TACHO_CHECK_OFFSET(struct tacho_control, event, 24);
 
 /*
- * Sampling of one event and domain on one CPU: every threshold-th event becomes a row. A writer may
- * count by adding to both words at once, and so put old values back while the session changes them:
- * the session looks again, and a count that is too large is made good by the next event.
+ * Sampling of one event and domain on one CPU: every threshold-th event becomes a row. A writer that
+ * counts while the session changes its mind may put its old count back: a count that is too large is
+ * made good by the next event.
  */
 struct tacho_sample {
 	tacho_u32 threshold; /* [session] 1 or 0: every event */

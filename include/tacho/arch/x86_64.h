@@ -132,8 +132,10 @@
 /*
  * 128 bodies and the table that leads to them. t_v counts the layouts; the t_ symbols repeat the
  * offsets of area.h, and tests/t_hot.c compares every body with the C macros byte by byte.
- * A body ends at label 3. Whatever happened is committed by one add to memory: 1 to the position, the
- * counter to an adding log, 1 to the count of a sample (the upper half of its eight bytes).
+ * A body ends at label 3, which adds 1 to the position; an adding log adds the counter to its sum by
+ * the same instruction. The count of a sample is half a word, and its threshold, the other half, is the
+ * session's: so it has a sequence of its own, from label 35 to 36, which is for the same part or begins
+ * the event anew.
  */
 #define TACHO__RSEQ_BODIES                                                                         \
 	"movzbl 16(%[ctrl]), %%eax\n\t"                                                            \
@@ -231,8 +233,24 @@
 	"inc %k[idx]\n\t"                                                                          \
 	"cmp (%[ctrl]), %k[idx]\n\t"                                                               \
 	"jae 52f\n\t"                                                                              \
-	"movabs $0x100000000, %%rdx\n\t"                                                           \
-	"jmp 66f\n"                                                                                \
+	"movslq 56(%[hook]), %%rdx\n\t"                                                            \
+	"lea 34f(%%rip), %%rax\n\t"                                                                \
+	"mov %%rax, %%fs:8(%%rdx)\n"                                                               \
+	"35:\n\t"                                                                                  \
+	"mov %%fs:4(%%rdx), %%eax\n\t"                                                             \
+	"imul 8(%[hook]), %%rax\n\t"                                                               \
+	"add 16(%[hook]), %%rax\n\t"                                                               \
+	"cmp %%rax, %[part]\n\t"                                                                   \
+	"jne 1b\n\t"                                                                               \
+	"mov %k[idx], 4(%[ctrl])\n"                                                                \
+	"36:\n\t"                                                                                  \
+	"jmp 4f\n"                                                                                 \
+	".pushsection __rseq_cs, \"aw\", @progbits\n\t"                                            \
+	".balign 32\n"                                                                             \
+	"34:\n\t"                                                                                  \
+	".long 0, 0\n\t"                                                                           \
+	".quad 35b, 36b - 35b, 44f\n\t"                                                            \
+	".popsection\n"                                                                            \
 	"3:\n\t"                                                                                   \
 	"mov $1, %%edx\n"                                                                          \
 	"66:\n\t"                                                                                  \
