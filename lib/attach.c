@@ -22,12 +22,13 @@
 
 #include "internal.h"
 
+#define HOOKS_SIZE (TACHO__MAX_SESSIONS * sizeof(struct tacho__hook))
 #define MAX_AREA (1ull << 44) /* address space that a session may ask for */
 
 enum slot_state { SLOT_FREE, SLOT_USED, SLOT_STUCK };
 
 static struct slot {
-	enum slot_state state; /* STUCK: a thread may still use the hooks, for good */
+	enum slot_state state; /* STUCK: detached, but a thread may still use the hooks */
 	unsigned char *base; /* whole area */
 	uint64_t size;
 	struct tacho_area header; /* checked copy */
@@ -57,12 +58,13 @@ static int area_map(struct slot *slot, int fd, char *why, size_t why_size)
 		return -EPERM;
 	}
 	if (st.st_size < (off_t)sizeof(struct tacho_area) || (uint64_t)st.st_size > MAX_AREA) {
-		WHY("area: %lld bytes, at least %zu are needed", (long long)st.st_size,
-		    sizeof(struct tacho_area));
+		WHY("area: %lld bytes, %zu to %llu are possible", (long long)st.st_size,
+		    sizeof(struct tacho_area), MAX_AREA);
 		return -EINVAL;
 	}
 	slot->size = (uint64_t)st.st_size;
-	slot->base = mmap(NULL, slot->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	/* without MAP_NORESERVE: huge pages that nobody reserved are refused here, not when touched */
+	slot->base = mmap(NULL, slot->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (slot->base == MAP_FAILED) {
 		int error = errno;
 
@@ -132,13 +134,12 @@ uint32_t tacho_i_attach_count(void)
 
 static struct tacho__hook *hook_of(struct tacho_event *event, int index)
 {
-	size_t size = TACHO__MAX_SESSIONS * sizeof(struct tacho__hook);
 	void *hooks;
 
 	if (index == 0)
 		return &event->hook;
 	if (!event->hooks) {
-		hooks = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		hooks = mmap(NULL, HOOKS_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (hooks == MAP_FAILED)
 			return NULL;
 		event->hooks = hooks;
@@ -311,9 +312,14 @@ int tacho_i_disable(int index, const tacho_u32 *ids, uint32_t nr, char *why, siz
 	for (uint32_t i = 0; i < nr; i++)
 		event_off(event_find(ids[i]), index);
 	(void)tacho_i_site_patch();
-	if (tacho_i_grace() != 0)
-		slots[index].state = SLOT_STUCK;
+	(void)tacho_i_grace(); /* the area stays mapped, and the one of tacho_i_detach is what counts */
 	return 0;
+}
+
+static void slot_free(struct slot *slot)
+{
+	munmap(slot->base, slot->size);
+	memset(slot, 0, sizeof(*slot));
 }
 
 void tacho_i_detach(int index)
@@ -324,12 +330,24 @@ void tacho_i_detach(int index)
 		if (tacho_i_events.event[id])
 			event_off(tacho_i_events.event[id], index);
 	(void)tacho_i_site_patch();
-	if (tacho_i_grace() != 0)
+	if (tacho_i_grace() == 0)
+		slot_free(slot);
+	else
 		slot->state = SLOT_STUCK;
-	if (slot->state == SLOT_STUCK)
-		return;
-	munmap(slot->base, slot->size);
-	memset(slot, 0, sizeof(*slot));
+}
+
+bool tacho_i_attach_reap(void)
+{
+	bool stuck = false;
+
+	for (int i = 0; i < TACHO__MAX_SESSIONS; i++)
+		stuck |= slots[i].state == SLOT_STUCK;
+	if (!stuck || tacho_i_grace() != 0)
+		return stuck;
+	for (int i = 0; i < TACHO__MAX_SESSIONS; i++)
+		if (slots[i].state == SLOT_STUCK)
+			slot_free(&slots[i]);
+	return false;
 }
 
 void tacho_i_attach_drop(struct tacho_event *const *events, size_t nr)
@@ -337,15 +355,20 @@ void tacho_i_attach_drop(struct tacho_event *const *events, size_t nr)
 	bool any = false;
 
 	for (size_t i = 0; i < nr; i++) {
-		for (int index = 0; index < TACHO__MAX_SESSIONS; index++) {
-			any |= events[i]->on != 0;
+		any |= events[i]->on != 0 || events[i]->hooks;
+		for (int index = 0; index < TACHO__MAX_SESSIONS; index++)
 			event_off(events[i], index);
-		}
 	}
 	if (!any)
 		return;
 	(void)tacho_i_site_patch();
-	(void)tacho_i_grace();
+	if (tacho_i_grace() != 0)
+		return;
+	for (size_t i = 0; i < nr; i++) {
+		if (events[i]->hooks)
+			munmap(events[i]->hooks, HOOKS_SIZE);
+		events[i]->hooks = NULL;
+	}
 }
 
 /* Only this thread is here, so nobody is inside a writer. */

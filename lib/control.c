@@ -32,6 +32,8 @@
 #define HIGH_FD 512 /* descriptors from here on, where programs do not look for theirs */
 #define SEND_MS 200 /* a session that does not read for so long is dropped */
 #define ACCEPT_NAP_MS 20 /* between two tries while the program has no descriptor left */
+#define REAP_MS 100 /* until it tries again to unmap an area; then twice as long, and so on */
+#define REAP_MAX_MS 60000
 #define STACK_SIZE (64 * 1024) /* address space; two or three pages of it are touched */
 
 struct connection {
@@ -89,6 +91,18 @@ static int connection_init(struct connection *c, int fd)
 	return 0;
 }
 
+/*
+ * Close, so that the other side can still read why. What it sent and nobody read would become a
+ * reset there, which comes before the reply: so nothing more is taken, and what is there is read.
+ */
+static void hang_up(int fd)
+{
+	(void)shutdown(fd, SHUT_RD);
+	while (recv(fd, packet_in, sizeof(packet_in), MSG_DONTWAIT) > 0)
+		;
+	close(fd);
+}
+
 static void connection_close(struct connection *c)
 {
 	if (c->slot >= 0) {
@@ -97,7 +111,7 @@ static void connection_close(struct connection *c)
 		tacho_i_control_unlock();
 	}
 	if (connection_is_ours(c))
-		close(c->fd);
+		hang_up(c->fd);
 	c->fd = -1;
 	c->slot = -1;
 }
@@ -394,7 +408,7 @@ static void connection_accept(void)
 	if (!peer_may(fd)) { /* before it takes the place of another */
 		stranger.fd = fd;
 		(void)reply(&stranger, -EPERM, "only the component's user and root may attach");
-		close(fd);
+		hang_up(fd);
 		return;
 	}
 	place = connection_place();
@@ -404,11 +418,30 @@ static void connection_accept(void)
 		place->fd = -1;
 }
 
+/*
+ * How long to sleep: for ever, but for areas that are still to be unmapped. A thread that does not
+ * get on, because the machine is busy or a debugger holds it, is asked after less and less often.
+ */
+static int sleep_ms(int last)
+{
+	bool left;
+
+	tacho_i_control_lock();
+	left = tacho_i_attach_reap();
+	tacho_i_control_unlock();
+	if (!left)
+		return -1;
+	if (last < 0)
+		return REAP_MS;
+	return last < REAP_MAX_MS / 2 ? 2 * last : REAP_MAX_MS;
+}
+
 /* Sleep until something arrives, for ever. Returns when the listening socket is no longer ours. */
 static void serve(void)
 {
 	struct pollfd fds[MAX_CONNECTIONS + 1];
 	int which[MAX_CONNECTIONS + 1];
+	int ms = -1;
 
 	while (connection_is_ours(&listener)) {
 		nfds_t nr = 1;
@@ -420,7 +453,8 @@ static void serve(void)
 			which[nr] = i;
 			fds[nr++] = (struct pollfd){ connections[i].fd, POLLIN, 0 };
 		}
-		if (poll(fds, nr, -1) < 0 && errno != EINTR)
+		ms = sleep_ms(ms);
+		if (poll(fds, nr, ms) < 0 && errno != EINTR)
 			break;
 		for (nfds_t i = 1; i < nr; i++) {
 			struct connection *c = &connections[which[i]];
@@ -494,7 +528,11 @@ static void control_listen(void)
 	for (int i = 0; i < MAX_CONNECTIONS; i++)
 		connections[i].fd = connections[i].slot = -1;
 	owner = getpid();
-	(void)tacho_i_rseq_usable(); /* registers: at once now, milliseconds once there are threads */
+	/*
+	 * Registers: at once now, milliseconds once there are threads. What patching needs is registered
+	 * when it is needed: the kernel makes a process that has it pay at context switches.
+	 */
+	(void)tacho_i_rseq_usable();
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK_SIZE + (minimum > 0 ? (size_t)minimum : 0));

@@ -107,6 +107,8 @@ int tacho_i_site_patch(void);
  */
 int tacho_i_attach(int fd, char *why, size_t why_size);
 void tacho_i_detach(int slot);
+/* Try again to unmap areas that a thread was using for too long; true while some are left. */
+bool tacho_i_attach_reap(void);
 /* Switch events on or off in a slot: all of them or, on failure, none. Returns 0 or -errno. */
 int tacho_i_enable(int slot, const tacho_u32 *ids, uint32_t nr, char *why, size_t why_size);
 int tacho_i_disable(int slot, const tacho_u32 *ids, uint32_t nr, char *why, size_t why_size);

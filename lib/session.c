@@ -28,6 +28,7 @@
 
 #define ANSWER_MS  2000 /* a component that is silent for so long is stuck */
 #define REQUEST_MS 6000 /* and one that trickles its answer is, too */
+#define ENABLE_MS  10000 /* the kernel may take its time to prepare a process for patched text */
 
 _Static_assert(sizeof(struct tacho_principal_name) == sizeof(struct tacho_message_principal),
 	       "principals arrive in the form in which they are kept");
@@ -170,11 +171,11 @@ static int message_send(struct tacho_target *target, int type, const void *paylo
 	return fail(target, -errno, "sending to process %d: %s", target->pid, strerror(errno));
 }
 
-/* Wait for one packet until both limits; whole is the end of the request. */
-static int message_receive(struct tacho_target *target, union packet *packet, int64_t whole)
+/* Wait for one packet, at most ms and until whole, which is the end of the request. */
+static int message_receive(struct tacho_target *target, union packet *packet, int ms, int64_t whole)
 {
 	struct pollfd pollfd = { .fd = target->sock, .events = POLLIN };
-	int64_t limit = now_ms() + ANSWER_MS, left;
+	int64_t limit = now_ms() + ms, left;
 	bool reset = false;
 	ssize_t len;
 
@@ -238,6 +239,7 @@ static int message_reply(struct tacho_target *target, union packet *packet)
 static int request(struct tacho_target *target, int type, const void *payload, size_t size,
 		   uint32_t nr, int fd)
 {
+	int ms = type == TACHO_MSG_ENABLE ? ENABLE_MS : ANSWER_MS;
 	union packet packet;
 	int error;
 
@@ -245,7 +247,7 @@ static int request(struct tacho_target *target, int type, const void *payload, s
 	if (error == -ECONNRESET && target->sock >= 0)
 		error = 0; /* it may have said why before it closed */
 	if (!error)
-		error = message_receive(target, &packet, now_ms() + REQUEST_MS);
+		error = message_receive(target, &packet, ms, now_ms() + ms);
 	return error ? error : message_reply(target, &packet);
 }
 
@@ -335,11 +337,11 @@ static int description_receive(struct tacho_target *target)
 	int error, type, last = TACHO_MSG_INFO;
 	union packet packet;
 
-	error = message_receive(target, &packet, whole);
+	error = message_receive(target, &packet, ANSWER_MS, whole);
 	if (!error)
 		error = info_take(target, &packet);
 	while (!error) {
-		error = message_receive(target, &packet, whole);
+		error = message_receive(target, &packet, ANSWER_MS, whole);
 		if (error)
 			break;
 		type = packet.head.type;
