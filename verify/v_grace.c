@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * v_grace.c: a session goes while threads log, and the next one comes.
+ *
+ * The control thread takes the hook out of use, waits for tacho_i_grace (lib/slow.c, as it is), takes
+ * the area back and puts the hook into use again with another area. Nobody may touch an area that is
+ * not his at that moment: not one that was taken back, not one whose hook he cannot know to be
+ * complete, and every use must happen before the grace period ends.
+ *
+ * hook_set and hook_clear repeat those of lib/attach.c, site repeats log_event of lib/hot.c.
+ */
+#include <string.h>
+
+#include "lib/internal.h"
+#include "model.h"
+#include "v_area.h"
+#include "v_rseq.h"
+#include "v_scenarios.h"
+#include "v_slow.h"
+
+#define WRITERS 2
+#define FIRST	"the first area was written"
+#define SECOND	"the second area was written"
+
+struct grace_options {
+	unsigned int events[WRITERS];
+	unsigned int sessions; /* that go; one more comes */
+	unsigned int layout;
+	bool rseq;
+};
+
+static struct v_area areas[V_AREAS];
+static struct tacho_event event;
+static const struct grace_options *options;
+
+/* --- lib/attach.c ----------------------------------------------------------------------------- */
+
+static void hook_set(struct tacho__hook *hook, const struct v_area *area, tacho_u32 nr_cpus)
+{
+	hook->stride = area->hook.stride;
+	hook->parts = area->hook.parts;
+	hook->routes = area->hook.routes;
+	hook->samples = area->hook.samples;
+	hook->principals = area->hook.principals;
+	hook->principal_mask = area->hook.principal_mask;
+	hook->domain_mask = area->hook.domain_mask;
+	hook->control_mask = area->hook.control_mask;
+	hook->body_mask = area->hook.body_mask;
+	hook->guess = area->hook.guess;
+	hook->source = area->hook.source;
+	if (options->rseq)
+		tacho_store_release(&hook->nr_cpus, nr_cpus); /* H */
+	else
+		tacho_store_release(&hook->generic_cpus, nr_cpus); /* H */
+	if (!options->rseq)
+		tacho_store_release(&event.more, 1);
+}
+
+static void hook_clear(struct tacho__hook *hook)
+{
+	tacho_store_relaxed(&event.more, 0);
+	tacho_store_seq(&hook->nr_cpus, 0);
+	tacho_store_seq(&hook->generic_cpus, 0); /* G */
+}
+
+/* --- threads ---------------------------------------------------------------------------------- */
+
+static void site(uint32_t number)
+{
+	enum tacho__result result = TACHO__OFF;
+
+	if (options->rseq)
+		result = v_rseq_write(&event.hook, number, V_DOMAINS + number, number, false, NULL);
+	if (result > TACHO__SKIP || tacho_load_relaxed(&event.more))
+		tacho_i_slow(&event, number, V_DOMAINS + number, number, (tacho_u32)result);
+}
+
+static void writer(unsigned int index)
+{
+	for (unsigned int i = 0; i < options->events[index]; i++) {
+		v_forget(i);
+		site(index * 4 + i + 1);
+	}
+	v_forget(99);
+}
+
+static void writer_0(void)
+{
+	writer(0);
+}
+
+static void writer_1(void)
+{
+	writer(1);
+}
+
+static void handler(void)
+{
+	site(12);
+}
+
+static void control(void)
+{
+	const tacho_u32 nr_cpus = v_scenario->cpus ? V_MAX_CPUS : 1;
+
+	/* the first session is there from the beginning */
+	for (unsigned int session = 0; session < options->sessions; session++) {
+		v_forget(session);
+		hook_clear(&event.hook);
+		if (!v_mutant_is("GRACE"))
+			v_check(tacho_i_grace() == 0, "the grace period has no end");
+		v_take_back(v_area_name[session % V_AREAS]);
+		v_lend(v_area_name[(session + 1) % V_AREAS]);
+		hook_set(&event.hook, &areas[(session + 1) % V_AREAS], nr_cpus);
+	}
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static void end(void)
+{
+	for (unsigned int index = 0; index < V_AREAS; index++)
+		for (unsigned int cpu = 0; cpu < V_MAX_CPUS; cpu++)
+			if (tacho_load_relaxed(&v_area_control(&areas[index], cpu)->pos))
+				v_cover(index ? SECOND : FIRST);
+}
+
+static void begin(void)
+{
+	memset(&event, 0, sizeof(event));
+	event.hook = areas[0].hook;
+	if (options->rseq) {
+		event.hook.nr_cpus = V_MAX_CPUS;
+	} else {
+		event.hook.generic_cpus = 1;
+		event.more = 1;
+	}
+}
+
+static void setup(void)
+{
+	struct v_area_options area = { V_MAX_CPUS, 2, 0, 0, V_LENT };
+
+	options = v_scenario->arg;
+	area.layout = options->layout;
+	v_area_make(&areas[0], 0, &area);
+	area.flags = V_LENT | V_KEPT;
+	v_area_make(&areas[1], 1, &area);
+	v_region("hook", V_TAG_HOOK, &event.hook.nr_cpus, sizeof(tacho_u32), V_READ | V_WRITE);
+	v_region("hook", V_TAG_HOOK, &event.hook.generic_cpus, sizeof(tacho_u32), V_READ | V_WRITE);
+	v_region("more", V_TAG_OTHER, &event.more, sizeof(event.more), V_READ | V_WRITE);
+	v_slow_setup(options->rseq);
+}
+
+#define PLAIN TACHO_ENTRY_DOMAIN
+#define WRITER_0                                                                                   \
+	{                                                                                          \
+		"writer 0", writer_0, NULL, 0, false, false                                        \
+	}
+#define WRITER_1                                                                                   \
+	{                                                                                          \
+		"writer 1", writer_1, NULL, 1, false, false                                        \
+	}
+#define NOBODY                                                                                     \
+	{                                                                                          \
+		NULL, NULL, NULL, 0, false, false                                                  \
+	}
+#define SIGNALLED                                                                                  \
+	{                                                                                          \
+		"writer 0", writer_0, handler, 0, false, false                                     \
+	}
+#define CONTROL                                                                                    \
+	{                                                                                          \
+		"control", control, NULL, 2, false, false                                          \
+	}
+#define WAITS "the grace period had to wait"
+
+const struct v_scenario v_grace_generic = {
+	.name = "grace/generic",
+	.says = "no area is used after its grace period, nor before it is there: generic writers",
+	.setup = setup,
+	.begin = begin,
+	.end = end,
+	.thread = { WRITER_0, WRITER_1, CONTROL },
+	.arg = &(const struct grace_options){ { 1, 1 }, 1, PLAIN, false },
+	.cover = { FIRST, SECOND, WAITS },
+	.mutants = "G G2 G3 H H2 GRACE",
+};
+
+const struct v_scenario v_grace_twice = {
+	.name = "grace/twice",
+	.says = "the same, and the next session goes as well",
+	.setup = setup,
+	.begin = begin,
+	.end = end,
+	.thread = { WRITER_0, WRITER_1, CONTROL },
+	.arg = &(const struct grace_options){ { 1, 1 }, 2, PLAIN, false },
+	.cover = { FIRST, SECOND, WAITS },
+	.full = true,
+};
+
+const struct v_scenario v_grace_signal = {
+	.name = "grace/signal",
+	.says = "the same with an event in a signal handler inside an event",
+	.setup = setup,
+	.begin = begin,
+	.end = end,
+	.thread = { SIGNALLED, NOBODY, CONTROL },
+	.arg = &(const struct grace_options){ { 1, 0 }, 1, PLAIN, false },
+	.cover = { FIRST, SECOND, WAITS },
+	.mutants = "G G2 GRACE",
+};
+
+const struct v_scenario v_grace_sets = {
+	.name = "grace/sets",
+	.says = "a writer that is late with its choice of a set of counters",
+	.setup = setup,
+	.begin = begin,
+	.end = end,
+	.thread = { WRITER_0, NOBODY, CONTROL },
+	.arg = &(const struct grace_options){ { 1, 0 }, 2, PLAIN, false },
+	.cover = { FIRST, SECOND, WAITS },
+	.mutants = "ONE_SET",
+};
+
+const struct v_scenario v_grace_rseq = {
+	.name = "grace/rseq",
+	.says = "the same with restartable writers",
+	.setup = setup,
+	.begin = begin,
+	.end = end,
+	.thread = { WRITER_0, NOBODY, CONTROL },
+	.cpus = 3,
+	.arg = &(const struct grace_options){ { 1, 0 }, 1, PLAIN, true },
+	.cover = { FIRST, SECOND },
+	.mutants = "H HOIST MEMBARRIER GRACE",
+};
