@@ -252,6 +252,14 @@ static void window_close(struct state *s)
 	s->opened = NULL;
 }
 
+static void window_next(struct state *s)
+{
+	const uint64_t n = s->window.end - s->window.begin;
+
+	if (s->opened)
+		CHECK(tacho_window_next(&s->window, s->opened, &s->view) <= n);
+}
+
 static void merge(struct state *s)
 {
 	uint64_t what = take(s, 1), rows, lost;
@@ -299,7 +307,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	static void (*const operation[])(struct state *) = {
 		lie_control,  lie_control, lie_words,	view_open,    cursor_init,
 		cursor_read,  cursor_read, window_open, window_parse, window_shrink,
-		window_close, merge,	   merge,	ask,
+		window_close, window_next, merge,	merge,	      ask,
 	};
 	struct state *s = calloc(1, sizeof(*s));
 

@@ -17,6 +17,8 @@
 
 /* --- while it is written -------------------------------------------------------------------------- */
 
+enum how { BY_COPY, IN_PLACE, IN_STEPS };
+
 struct race {
 	struct place place;
 	uint64_t nr;
@@ -51,8 +53,31 @@ static size_t read_in_place(struct tacho_cursor *cursor, const struct tacho_view
 	return (size_t)(n - bad);
 }
 
+/* The same in steps of 16 rows, to the position that the log has at the beginning. */
+static size_t read_in_steps(struct tacho_cursor *cursor, const struct tacho_view *view,
+			    struct tacho_row *rows)
+{
+	struct tacho_window window;
+	uint64_t until, n, bad;
+	size_t got = 0;
+
+	if (!T_EQ(tacho_window_open(&window, cursor, view), 0))
+		return 0;
+	until = window.end;
+	do {
+		window.end = window.begin + 16 < until ? window.begin + 16 : until;
+		n = window.end - window.begin;
+		for (uint64_t i = 0; i < n; i++)
+			tacho_window_row(&window, window.begin + i, &rows[got + i]);
+		bad = tacho_window_next(&window, cursor, view);
+		memmove(rows + got, rows + got + bad, (size_t)(n - bad) * sizeof(*rows));
+		got += (size_t)(n - bad);
+	} while (window.begin < until);
+	return got;
+}
+
 /* Read a log to its end while it is written; every row that is delivered is whole, all are counted. */
-static void race_run(struct race *race, uint32_t rows, uint32_t layout, int in_place)
+static void race_run(struct race *race, uint32_t rows, uint32_t layout, enum how how)
 {
 	static struct tacho_row row[1024];
 	struct tacho_cursor cursor;
@@ -63,8 +88,14 @@ static void race_run(struct race *race, uint32_t rows, uint32_t layout, int in_p
 	T_NEED(tacho_cursor_init(&cursor, &race->place.view, 0, 1, 1) == 0);
 	T_NEED(pthread_create(&writer, NULL, race_writer, race) == 0);
 	while (cursor.pos < race->nr) {
-		size_t got = in_place ? read_in_place(&cursor, &race->place.view, row)
-				      : tacho_cursor_read(&cursor, &race->place.view, row, 1024);
+		size_t got;
+
+		if (how == IN_PLACE)
+			got = read_in_place(&cursor, &race->place.view, row);
+		else if (how == IN_STEPS)
+			got = read_in_steps(&cursor, &race->place.view, row);
+		else
+			got = tacho_cursor_read(&cursor, &race->place.view, row, 1024);
 
 		for (size_t i = 0; i < got; i++) {
 			if (!row_is_good(&row[i], layout, row_of(row[i].pos).time) ||
@@ -82,26 +113,31 @@ static void race_run(struct race *race, uint32_t rows, uint32_t layout, int in_p
 	T_OK(rows == 1 || layout == 0 || cursor.rows >= rows - 1);
 }
 
-static void race_all(int in_place)
+static void race_all(enum how how)
 {
 	struct race race = { .nr = T_TSAN || T_ASAN ? 20000 : 300000 };
 
 	T_NEED(place_init(&race.place));
 	for (uint32_t rows = 1; rows <= 1024; rows *= 4) {
-		race_run(&race, rows, FULL, in_place);
-		race_run(&race, 2 * rows < 1024 ? 2 * rows : rows, ENTRIES, in_place);
+		race_run(&race, rows, FULL, how);
+		race_run(&race, 2 * rows < 1024 ? 2 * rows : rows, ENTRIES, how);
 	}
 	place_fini(&race.place);
 }
 
 T_CASE(race_read)
 {
-	race_all(0);
+	race_all(BY_COPY);
 }
 
 T_CASE(race_in_place)
 {
-	race_all(1);
+	race_all(IN_PLACE);
+}
+
+T_CASE(race_in_steps)
+{
+	race_all(IN_STEPS);
 }
 
 static tacho_u64 steady_now(tacho_u32 source)
