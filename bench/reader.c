@@ -5,20 +5,22 @@
  * Figures 5.4 to 5.6 of paper 001, measured again: a writer on one CPU logs without a pause, rows of
  * correspondent and virtual time (16 bytes) as there; a reader on another CPU analyses the log again
  * and again. Logs of 16 bytes (one row) to 64 KiB; all readers do the same analysis, a counter per
- * correspondent:
+ * correspondent, and each analysis begins when the whole log is new:
  *
  *   restart/SIZE  the paper's (figure 4.10): parse all rows, and start over until the position has not
  *                 moved meanwhile. It is given up after MAX_TRIES or GIVE_UP_NS; then passes is what
  *                 it had done so far, a lower bound, and given-up says how often that was.
  *   clear/SIZE    the paper's, but after a first failure it stops the writer (here: no route), waits
- *                 until that shows, and starts it again when it is through. Those events are lost.
- *   window/SIZE   ours: tacho_cursor_read, one pass.
- *   lapped/SIZE   ours at its worst: it comes only when the whole log has been replaced since it left.
+ *                 until that shows, and starts it again when it is through.
+ *   window/SIZE   ours: one pass in place, in steps of STEP rows.
+ *   read/SIZE     ours with tacho_cursor_read, which copies and decodes.
+ *   follow/SIZE   the same, but it does not wait for a new log, it reads whatever is there.
  *
- * rows-lost is per analysis: events that happened and that no analysis has seen, because their row
- * was overwritten, their analysis given up, or their writer stopped. writer-ns/event is what the
- * writer needs meanwhile. ns/row and bytes/s are about rows that were seen; a log of one row has none,
- * because it may always be being replaced. Without a writer, and in cache:
+ * rows-lost is per analysis: of the rows that were in the log when it began and the events that
+ * happened until its end, those that it did not see, because their row was overwritten, or the
+ * analysis given up, or the writer stopped. What came after its end is left to the next one. ns/row
+ * and bytes/s are about rows that were seen; a log of one row has none, because it may always be being
+ * replaced. Without a writer, and in cache:
  *
  *   window-cached/SIZE  parse in place: add up both entries of every row
  *   read-cached/SIZE    tacho_cursor_read alone
@@ -49,23 +51,24 @@
 #define DOMAINS	   64u /* that the analysis tells apart */
 #define BATCH	   256u
 #define MAX_TRIES  1000u
+#define STEP	   256u /* rows */
 #define STILL	   64u /* looks at a position that does not move */
 #define GIVE_UP_NS 2000000.0
-#define REPEAT_NS  5000000.0
+#define REPEAT_NS  5000000u
 #define CACHED_NS  500000.0
 #define MAX_AGAIN  3u /* repetitions instead of one that was disturbed */
 
-enum reader { RESTART, CLEAR, WINDOW, LAPPED, WINDOW_CACHED, READ_CACHED, NR_READERS };
-enum metric { PASSES, GIVEN_UP, ROWS_LOST, NS_ROW, BYTES_S, WRITER_NS, NR_METRICS };
+enum reader { RESTART, CLEAR, WINDOW, READ, FOLLOW, WINDOW_CACHED, READ_CACHED, NR_READERS };
+enum metric { PASSES, GIVEN_UP, ROWS_LOST, NS_ROW, BYTES_S, NR_METRICS };
 
 static const char *const reader_name[] = {
-	"restart", "clear", "window", "lapped", "window-cached", "read-cached",
+	"restart", "clear", "window", "read", "follow", "window-cached", "read-cached",
 };
 static const struct {
 	const char *name, *unit;
 } metric_name[] = {
 	{ "passes", "passes" }, { "given-up", "%" },  { "rows-lost", "rows" },
-	{ "ns/row", "ns" },	{ "bytes/s", "B/s" }, { "writer-ns/event", "ns" },
+	{ "ns/row", "ns" },	{ "bytes/s", "B/s" },
 };
 
 /* What the readers work for: how often each domain was the correspondent. */
@@ -90,10 +93,13 @@ struct result {
 	uint64_t passes;
 	uint64_t given_up;
 	uint64_t wrong; /* rows that came twice or out of order: then nothing here is true */
-	uint64_t rows; /* seen */
-	uint64_t events; /* happened */
+	uint64_t lost;
 	uint64_t ticks; /* in analyses */
-	uint64_t all_ticks;
+};
+
+struct samples {
+	double *value; /* room for one of each run */
+	unsigned int nr;
 };
 
 struct world {
@@ -101,7 +107,7 @@ struct world {
 	struct self self;
 	struct log log[NR_SIZES];
 	struct tacho_row batch[BATCH];
-	double *samples[NR_READERS][NR_SIZES][NR_METRICS];
+	struct samples samples[NR_READERS][NR_SIZES][NR_METRICS];
 	pthread_t writer;
 	int writer_cpu;
 	unsigned int disturbed; /* repetitions */
@@ -153,6 +159,13 @@ static void *writer_run(void *arg)
 	return NULL;
 }
 
+static void writer_pause(struct world *world)
+{
+	tacho_store_relaxed(&world->current, (uint32_t)PAUSE);
+	while (tacho_load_acquire(&world->writing)) /* its last event may take a time slice */
+		sched_yield();
+}
+
 /* Wait until so many rows were written, 1 s at most. */
 static int log_wait(const struct log *log, uint64_t rows)
 {
@@ -162,6 +175,20 @@ static int log_wait(const struct log *log, uint64_t rows)
 		if (bench_monotonic_ns() - start > 1000000000)
 			return -ETIMEDOUT;
 	return 0;
+}
+
+/* Every row of a log written once, at least. */
+static int log_fill(struct world *world, unsigned int size)
+{
+	const struct log *log = &world->log[size];
+	int error = 0;
+
+	if (tacho_load_relaxed(&log->control->pos) < log->nr_rows) {
+		tacho_store_relaxed(&world->current, size);
+		error = log_wait(log, log->nr_rows);
+		writer_pause(world);
+	}
+	return error;
 }
 
 /* --- the readers of the paper ------------------------------------------------------------- */
@@ -178,10 +205,13 @@ static uint64_t row_time(const struct log *log, uint64_t pos)
 	return tacho_entry_u64(log->rows + (pos & (log->nr_rows - 1)) * ROW_SIZE);
 }
 
-/* All rows but the one that may be being written; true if the writer stood still meanwhile. */
-static bool paper_pass(const struct log *log, struct tally *tally)
+/*
+ * All rows but the one that may be being written; true if the writer stood still meanwhile.
+ * end: the position up to which it went.
+ */
+static bool paper_pass(const struct log *log, struct tally *tally, uint64_t *end)
 {
-	uint64_t pos = tacho_load_acquire(&log->control->pos);
+	uint64_t pos = *end = tacho_load_acquire(&log->control->pos);
 	uint64_t check = row_time(log, pos - 1);
 
 	for (uint64_t i = pos - log->nr_rows + 1; i != pos; i++) {
@@ -212,17 +242,19 @@ static void writer_stop(const struct log *log)
 	}
 }
 
-static void paper_analyse(const struct world *world, const struct log *log, struct tally *tally,
-			  bool clear, struct result *result)
+/* Returns the position up to which rows were seen or lost. */
+static uint64_t paper_analyse(const struct world *world, const struct log *log, struct tally *tally,
+			      bool clear, struct result *result)
 {
 	const uint64_t limit = bench_ticks() + (uint64_t)(GIVE_UP_NS / world->bench.ns_per_tick);
 	unsigned int tries = 0;
 	struct tally attempt;
+	uint64_t end;
 
 	for (;;) {
 		tries++;
 		attempt = *tally;
-		if (paper_pass(log, &attempt)) {
+		if (paper_pass(log, &attempt, &end)) {
 			*tally = attempt;
 			break;
 		}
@@ -236,107 +268,179 @@ static void paper_analyse(const struct world *world, const struct log *log, stru
 	if (clear && tries > 1)
 		tacho_store_relaxed(log->route, TACHO_ROUTE(log->number));
 	result->passes += tries;
-	result->analyses++;
+	return end;
 }
 
 /* --- ours --------------------------------------------------------------------------------- */
 
-/* All that is there: up to the position that the last call found. */
-static void window_analyse(struct world *world, struct tacho_cursor *cursor, struct tally *tally,
-			   struct result *result)
+/* A row of which a reader in place keeps what it needs until it knows that the row was good. */
+struct seen {
+	uint64_t time;
+	uint64_t correspondent;
+};
+
+static void window_parse(const struct tacho_window *window, struct seen *seen)
 {
-	uint64_t last = cursor->pos;
+	uint64_t n;
+
+	for (uint64_t i = window->begin; i != window->end; i += n) {
+		const unsigned char *row = tacho_window_run(window, i, &n);
+
+		for (const unsigned char *end = row + n * ROW_SIZE; row != end; row += ROW_SIZE) {
+			seen->time = tacho_entry_u64(row);
+			seen->correspondent = tacho_entry_u32(row + CORR_OFF);
+			seen++;
+		}
+	}
+}
+
+/* In steps, up to the position that the log has at the beginning. */
+static uint64_t window_analyse(struct world *world, struct tacho_cursor *cursor,
+			       struct tally *tally, struct result *result)
+{
+	const struct tacho_view *view = &world->self.view;
+	struct tacho_window window;
+	struct seen seen[STEP];
+	uint64_t until, n, bad, last = 0;
+
+	if (tacho_window_open(&window, cursor, view))
+		return cursor->pos;
+	until = window.end;
+	result->passes++;
+	do {
+		result->passes += window.begin < last; /* it would have gone back */
+		if (window.end - window.begin > STEP)
+			window.end = window.begin + STEP;
+		if (window.end > until)
+			window.end = until;
+		window_parse(&window, seen);
+		last = window.end;
+		n = window.end - window.begin;
+		bad = tacho_window_next(&window, cursor, view);
+		for (uint64_t i = bad; i < n; i++) {
+			result->wrong += seen[i].time <= tally->last_time;
+			tally_row(tally, seen[i].time, (uint32_t)seen[i].correspondent);
+		}
+		if (bad == n) /* the writer is too close: give it half of what is left */
+			window.begin += (window.end - window.begin) / 2;
+	} while (window.begin < until);
+	return until;
+}
+
+static uint64_t read_analyse(struct world *world, struct tacho_cursor *cursor, struct tally *tally,
+			     struct result *result)
+{
+	uint64_t last = 0;
 	size_t got;
 
+	result->passes++;
 	do {
 		got = tacho_cursor_read(cursor, &world->self.view, world->batch, BATCH);
 		for (size_t i = 0; i < got; i++) {
-			const struct tacho_row *row = &world->batch[i];
-
-			result->wrong += row->pos < last || row->time <= tally->last_time;
-			last = row->pos + 1;
-			tally_row(tally, row->time, row->correspondent);
+			result->passes += world->batch[i].pos < last; /* it would have gone back */
+			last = world->batch[i].pos + 1;
+			result->wrong += world->batch[i].time <= tally->last_time;
+			tally_row(tally, world->batch[i].time, world->batch[i].correspondent);
 		}
 	} while (got == BATCH);
-	/* no row came twice: that was one pass */
-	result->passes++;
-	result->analyses++;
+	return cursor->pos;
 }
 
 /* --- repetitions -------------------------------------------------------------------------- */
 
-static void result_store(struct world *world, enum reader reader, unsigned int size,
-			 unsigned int run, const struct result *result)
+/* One analysis, and what it lost. */
+static void analyse(struct world *world, enum reader reader, const struct log *log,
+		    struct tacho_cursor *cursor, struct tally *tally, struct result *result)
 {
-	double **samples = world->samples[reader][size];
-	const double rows = (double)result->rows, analyses = (double)result->analyses;
-	const double ns = (double)result->ticks * world->bench.ns_per_tick;
-	/* rows from before the repetition can make it a few less than none */
-	const double lost = result->events > result->rows ? (double)result->events - rows : 0;
+	const uint64_t seen = tally->rows, events = tacho_load_relaxed(&world->events);
+	const uint64_t pos = tacho_load_relaxed(&log->control->pos);
+	uint64_t first = pos - (log->nr_rows - 1), end, start;
+	int64_t dropped = 0;
 
-	samples[PASSES][run] = (double)result->passes / analyses;
-	samples[GIVEN_UP][run] = 100.0 * (double)result->given_up / analyses;
-	samples[ROWS_LOST][run] = lost / analyses;
-	samples[NS_ROW][run] = ns / rows;
-	samples[BYTES_S][run] = rows * ROW_SIZE * 1e9 / ns;
-	samples[WRITER_NS][run] =
-		(double)result->all_ticks * world->bench.ns_per_tick / (double)result->events;
+	if (reader == FOLLOW)
+		first = cursor->pos;
+	start = bench_ticks();
+	if (reader == WINDOW)
+		end = window_analyse(world, cursor, tally, result);
+	else if (reader == READ || reader == FOLLOW)
+		end = read_analyse(world, cursor, tally, result);
+	else
+		end = paper_analyse(world, log, tally, reader == CLEAR, result);
+	result->ticks += bench_ticks() - start;
+	if (reader == CLEAR) /* both counts go on: a few events can be on the way between them */
+		dropped = (int64_t)(tacho_load_relaxed(&world->events) - events -
+				    (tacho_load_relaxed(&log->control->pos) - pos));
+	result->analyses++;
+	result->lost += end - first - (tally->rows - seen);
+	if (dropped > 0)
+		result->lost += (uint64_t)dropped;
 }
 
-/* Analyse again and again. Returns 0 or -errno. */
+/* Analyse again and again, at least once. Returns 0 or -errno. */
 static int analyses_run(struct world *world, enum reader reader, const struct log *log,
-			struct tacho_cursor *cursor, struct result *result)
+			struct result *result, struct tally *tally)
 {
-	const bool ours = reader == WINDOW || reader == LAPPED;
-	const uint64_t most = (uint64_t)(REPEAT_NS / world->bench.ns_per_tick);
-	const uint64_t start = bench_ticks(), rows_before = cursor->rows;
-	struct tally tally = { .last_time = 0 };
-	uint64_t before;
-	int error = 0;
-
-	if (!ours) /* a cursor knows what is new */
-		tally.last_time = row_time(log, cursor->pos - 1);
-	do {
-		if (reader == LAPPED)
-			error = log_wait(log, 2 * log->nr_rows);
-		before = bench_ticks();
-		if (ours)
-			window_analyse(world, cursor, &tally, result);
-		else
-			paper_analyse(world, log, &tally, reader == CLEAR, result);
-		result->ticks += bench_ticks() - before;
-		result->all_ticks = bench_ticks() - start;
-	} while (error == 0 && result->analyses < world->bench.nr && result->all_ticks < most);
-	result->rows = tally.rows;
-	if (result->wrong || cursor->resets || (ours && cursor->rows - rows_before != tally.rows))
-		return -EBADMSG;
-	return error;
-}
-
-static int repeat(struct world *world, enum reader reader, unsigned int size, unsigned int run)
-{
-	const struct log *log = &world->log[size];
-	struct result result = { 0 };
 	struct tacho_cursor cursor;
-	int error;
+	uint64_t start;
+	int error = log_wait(log, 2 * log->nr_rows);
 
-	tacho_store_relaxed(&world->current, size);
-	error = log_wait(log, 2 * log->nr_rows);
 	if (error == 0)
 		error = tacho_cursor_init(&cursor, &world->self.view, (uint32_t)world->writer_cpu,
 					  log->number, 0);
-	if (error == 0) {
-		uint64_t events = tacho_load_relaxed(&world->events);
-
-		error = analyses_run(world, reader, log, &cursor, &result);
-		result.events = tacho_load_relaxed(&world->events) - events;
+	start = bench_monotonic_ns();
+	while (error == 0) {
+		if (reader != FOLLOW)
+			error = log_wait(log, log->nr_rows);
+		if (error == 0)
+			analyse(world, reader, log, &cursor, tally, result);
+		if (result->wrong || cursor.resets)
+			error = -EBADMSG;
+		if (reader >= WINDOW && cursor.rows != tally->rows)
+			error = -EBADMSG;
+		if (result->analyses == world->bench.nr || bench_monotonic_ns() - start > REPEAT_NS)
+			break;
 	}
-	tacho_store_relaxed(&world->current, (uint32_t)PAUSE);
-	while (tacho_load_acquire(&world->writing)) /* its last event may take a time slice */
-		sched_yield();
-	if (error == 0)
-		result_store(world, reader, size, run, &result);
 	return error;
+}
+
+static void sample(struct world *world, enum reader reader, unsigned int size, enum metric metric,
+		   double value)
+{
+	struct samples *samples = &world->samples[reader][size][metric];
+
+	samples->value[samples->nr++] = value;
+}
+
+/* What rows cost: nothing can be said when none was seen. */
+static void sample_rows(struct world *world, enum reader reader, unsigned int size, double rows,
+			uint64_t ticks)
+{
+	double ns = (double)ticks * world->bench.ns_per_tick;
+
+	if (rows > 0)
+		sample(world, reader, size, NS_ROW, ns / rows);
+	sample(world, reader, size, BYTES_S, rows * ROW_SIZE * 1e9 / ns);
+}
+
+static int repeat(struct world *world, enum reader reader, unsigned int size)
+{
+	struct tally tally = { .rows = 0 };
+	struct result result = { 0 };
+	double analyses;
+	int error;
+
+	tacho_store_relaxed(&world->current, size);
+	error = analyses_run(world, reader, &world->log[size], &result, &tally);
+	writer_pause(world);
+	if (error)
+		return error;
+	analyses = (double)result.analyses;
+	sample(world, reader, size, PASSES, (double)result.passes / analyses);
+	sample(world, reader, size, GIVEN_UP, 100.0 * (double)result.given_up / analyses);
+	sample(world, reader, size, ROWS_LOST, (double)result.lost / analyses);
+	if (reader != FOLLOW) /* which mostly waits for the writer */
+		sample_rows(world, reader, size, (double)tally.rows, result.ticks);
+	return 0;
 }
 
 static uint64_t window_sum(const struct tacho_window *window)
@@ -353,8 +457,7 @@ static uint64_t window_sum(const struct tacho_window *window)
 }
 
 /* A log that nobody writes, read again and again. */
-static int repeat_cached(struct world *world, enum reader reader, unsigned int size,
-			 unsigned int run)
+static int repeat_cached(struct world *world, enum reader reader, unsigned int size)
 {
 	const uint64_t most = (uint64_t)(CACHED_NS / world->bench.ns_per_tick);
 	const struct tacho_view *view = &world->self.view;
@@ -362,9 +465,9 @@ static int repeat_cached(struct world *world, enum reader reader, unsigned int s
 	uint64_t start, ticks, sum = 0, oldest;
 	struct tacho_cursor cursor;
 	struct tacho_window window;
-	double ns;
 
-	if (tacho_cursor_init(&cursor, view, (uint32_t)world->writer_cpu, log->number, 0))
+	if (log_fill(world, size) ||
+	    tacho_cursor_init(&cursor, view, (uint32_t)world->writer_cpu, log->number, 0))
 		return -EINVAL;
 	oldest = cursor.pos - (log->nr_rows - 1);
 	start = bench_ticks();
@@ -384,9 +487,7 @@ static int repeat_cached(struct world *world, enum reader reader, unsigned int s
 	BENCH_KEEP(sum);
 	if (cursor.lost || cursor.resets)
 		return -EBADMSG;
-	ns = (double)ticks * world->bench.ns_per_tick;
-	world->samples[reader][size][NS_ROW][run] = ns / (double)cursor.rows;
-	world->samples[reader][size][BYTES_S][run] = (double)cursor.rows * ROW_SIZE * 1e9 / ns;
+	sample_rows(world, reader, size, (double)cursor.rows, ticks);
 	return 0;
 }
 
@@ -449,12 +550,11 @@ static void case_print(struct world *world, unsigned int reader, unsigned int si
 
 	case_name(name, sizeof(name), reader, size);
 	for (unsigned int metric = 0; metric < NR_METRICS; metric++) {
-		if (reader >= WINDOW_CACHED && metric != NS_ROW && metric != BYTES_S)
-			continue;
-		if (size == 0 && metric == NS_ROW)
-			continue;
-		bench_print(&world->bench, name, metric_name[metric].name, metric_name[metric].unit,
-			    world->samples[reader][size][metric], world->bench.runs);
+		const struct samples *samples = &world->samples[reader][size][metric];
+
+		if (samples->nr > 0)
+			bench_print(&world->bench, name, metric_name[metric].name,
+				    metric_name[metric].unit, samples->value, samples->nr);
 	}
 }
 
@@ -470,19 +570,24 @@ static long preemptions(void)
  * One repetition. When reader or writer lost the CPU in it, it was about something else: it is done
  * again, a few times, and counted when that does not help.
  */
-static void case_run(struct world *world, unsigned int reader, unsigned int size, unsigned int run)
+static void case_run(struct world *world, unsigned int reader, unsigned int size)
 {
+	struct samples *samples = world->samples[reader][size], saved[NR_METRICS];
 	unsigned int tries = 0;
-	long before;
 	char name[64];
+	long before;
 	int error;
 
-	do {
+	memcpy(saved, samples, sizeof(saved));
+	for (;;) {
 		usleep(1000); /* and come back with a whole time slice */
 		before = preemptions();
-		error = reader >= WINDOW_CACHED ? repeat_cached(world, reader, size, run)
-						: repeat(world, reader, size, run);
-	} while (preemptions() != before && ++tries < MAX_AGAIN);
+		error = reader >= WINDOW_CACHED ? repeat_cached(world, reader, size)
+						: repeat(world, reader, size);
+		if (error || preemptions() == before || ++tries == MAX_AGAIN)
+			break;
+		memcpy(samples, saved, sizeof(saved));
+	}
 	world->disturbed += tries == MAX_AGAIN;
 	if (error == 0)
 		return;
@@ -492,19 +597,19 @@ static void case_run(struct world *world, unsigned int reader, unsigned int size
 }
 
 /* Every case once per round; then, if nothing was wrong, print. */
-static void run_all(struct world *world, double *samples)
+static void run_all(struct world *world, double *room)
 {
 	const unsigned int runs = world->bench.runs;
 
 	for (unsigned int reader = 0; reader < NR_READERS; reader++)
 		for (unsigned int size = 0; size < NR_SIZES; size++)
-			for (unsigned int i = 0; i < NR_METRICS; i++, samples += runs)
-				world->samples[reader][size][i] = samples;
+			for (unsigned int i = 0; i < NR_METRICS; i++, room += runs)
+				world->samples[reader][size][i].value = room;
 	for (unsigned int run = 0; run < runs; run++)
 		for (unsigned int size = 0; size < NR_SIZES; size++)
 			for (unsigned int reader = 0; reader < NR_READERS; reader++)
 				if (is_case(world, reader, size))
-					case_run(world, reader, size, run);
+					case_run(world, reader, size);
 	if (world->bench.failed)
 		return;
 	for (unsigned int reader = 0; reader < NR_READERS; reader++)
@@ -519,7 +624,7 @@ int main(int argc, char **argv)
 	double *samples;
 	int cpus[2];
 
-	bench_open(&world.bench, "reader", 15, 100000, argc, argv);
+	bench_open(&world.bench, "reader", 11, 100000, argc, argv);
 	if (bench_cpus(&world.bench, cpus, 2) < 2) {
 		bench_say(&world.bench, "needs two CPUs");
 		return BENCH_SKIP;

@@ -40,8 +40,9 @@
  */
 #define MAX_AHEAD (1ull << 56)
 
-/* Rows between two looks: 64 rows are 4 to 32 cache lines, a look costs one. */
-#define STEP 64u
+/* Rows between two looks: 64 rows are 4 to 32 cache lines, a look costs one that the writer wants. */
+#define MIN_STEP 64u
+#define MAX_STEP 512u
 
 static uint64_t add_capped(uint64_t a, uint64_t b)
 {
@@ -191,56 +192,74 @@ TACHO_EXPORT int tacho_cursor_init(struct tacho_cursor *cursor, const struct tac
 	return 0;
 }
 
+/* Let the window begin where the unread rows do, as far as they can be read at all. */
+static void window_fit(struct tacho_window *window, uint64_t unread_pos)
+{
+	uint64_t unread = window->end - unread_pos;
+
+	if (unread > MAX_AHEAD)
+		unread = 0; /* a lie: go on from there */
+	else if (window->row_size && unread > window->row_mask)
+		unread = window->row_mask; /* not row end - rows: it may be half replaced */
+	window->begin = window->end - unread;
+}
+
 TACHO_EXPORT int tacho_window_open(struct tacho_window *window, const struct tacho_cursor *cursor,
 				   const struct tacho_view *view)
 {
 	const struct tacho_control *control = control_at(view, cursor->cpu, cursor->log);
-	uint64_t unread;
 
 	if (!control)
 		return -EINVAL;
 	window->end = tacho_load_acquire(&control->pos); /* A' */
 	if (shape_read(window, view, cursor->cpu, control))
 		return -EINVAL;
-	unread = window->end - cursor->pos;
-	if (unread > MAX_AHEAD)
-		unread = 0; /* a lie: go on from there */
-	else if (window->row_size && unread > window->row_mask)
-		unread = window->row_mask; /* not row end - rows: it may be half replaced */
-	window->begin = window->end - unread;
+	window_fit(window, cursor->pos);
 	return 0;
 }
 
-/* The second look: how many rows at the beginning are not good, and where the position is now. */
-static uint64_t second_look(const struct tacho_window *window, const struct tacho_cursor *cursor,
-			    const struct tacho_view *view, uint64_t *pos)
+/* What the second look saw. */
+struct look {
+	uint64_t pos;
+	bool is_same; /* the control register still says what the window says */
+};
+
+/* It is also a first look for what comes next, therefore the acquire. */
+static struct look look_again(const struct tacho_window *window, const struct tacho_cursor *cursor,
+			      const struct tacho_view *view)
 {
 	const struct tacho_control *control = control_at(view, cursor->cpu, cursor->log);
-	uint64_t rows = (uint64_t)window->row_mask + 1, n = window->end - window->begin, ahead;
+	struct look look = { window->end, false };
 	struct tacho_window now;
 
-	*pos = window->end;
 	if (!control)
-		return n;
+		return look;
 	tacho_fence_acquire(); /* B */
-	*pos = tacho_load_relaxed(&control->pos);
+	look.pos = tacho_load_acquire(&control->pos); /* A' */
+	look.is_same = shape_read(&now, view, cursor->cpu, control) == 0 &&
+		       now.rows == window->rows && now.row_mask == window->row_mask &&
+		       now.layout == window->layout;
+	return look;
+}
+
+/* How many rows at the beginning of the window are not good. */
+static uint64_t window_bad(const struct tacho_window *window, const struct look *look)
+{
+	uint64_t rows = (uint64_t)window->row_mask + 1, n = window->end - window->begin;
+	uint64_t ahead = look->pos - window->begin;
+
 	/* rows that were written in another shape may be anywhere */
-	if (shape_read(&now, view, cursor->cpu, control) || now.rows != window->rows ||
-	    now.row_mask != window->row_mask || now.layout != window->layout)
+	if (!look->is_same || look->pos - window->end > MAX_AHEAD)
 		return n;
-	if (*pos - window->end > MAX_AHEAD)
-		return n;
-	ahead = *pos - window->begin;
 	if (window->row_size == 0 || ahead < rows)
 		return 0;
 	return ahead - rows + 1 < n ? ahead - rows + 1 : n;
 }
 
-TACHO_EXPORT uint64_t tacho_window_close(const struct tacho_window *window,
-					 struct tacho_cursor *cursor, const struct tacho_view *view)
+static uint64_t window_leave(const struct tacho_window *window, struct tacho_cursor *cursor,
+			     const struct look *look)
 {
-	uint64_t passed = window->begin - cursor->pos;
-	uint64_t pos, bad = second_look(window, cursor, view, &pos);
+	uint64_t passed = window->begin - cursor->pos, bad = window_bad(window, look);
 
 	if (passed > MAX_AHEAD) {
 		cursor->resets++;
@@ -249,9 +268,33 @@ TACHO_EXPORT uint64_t tacho_window_close(const struct tacho_window *window,
 	cursor->lost = add_capped(cursor->lost, passed + bad);
 	cursor->rows = add_capped(cursor->rows, window->end - window->begin - bad);
 	cursor->pos = window->end;
-	if (pos - window->end > MAX_AHEAD) {
+	if (look->pos - window->end > MAX_AHEAD) {
 		cursor->resets++;
-		cursor->pos = pos;
+		cursor->pos = look->pos;
+	}
+	return bad;
+}
+
+TACHO_EXPORT uint64_t tacho_window_close(const struct tacho_window *window,
+					 struct tacho_cursor *cursor, const struct tacho_view *view)
+{
+	const struct look look = look_again(window, cursor, view);
+
+	return window_leave(window, cursor, &look);
+}
+
+TACHO_EXPORT uint64_t tacho_window_next(struct tacho_window *window, struct tacho_cursor *cursor,
+					const struct tacho_view *view)
+{
+	const struct look look = look_again(window, cursor, view);
+	const uint64_t bad = window_leave(window, cursor, &look);
+
+	if (look.is_same) {
+		window->end = look.pos;
+		window_fit(window, cursor->pos);
+	} else if (tacho_window_open(window, cursor, view)) {
+		window->begin = cursor->pos;
+		window->end = cursor->pos;
 	}
 	return bad;
 }
@@ -330,16 +373,29 @@ static void window_step(struct tacho_window *window, uint64_t distance, uint64_t
 	window->end = window->begin + (left < max ? left : max);
 }
 
+/* Larger steps while they succeed; when a whole one was lost, so would be the next: out of the way. */
+static void step_adapt(uint64_t *step, uint64_t *distance, uint64_t n, uint64_t bad,
+		       uint64_t row_mask)
+{
+	if (bad == 0 && *step < MAX_STEP) {
+		*step *= 2;
+	} else if (bad == n) {
+		*step = MIN_STEP;
+		*distance = 2 * *distance + n;
+		if (*distance > row_mask / 2)
+			*distance = row_mask / 2;
+	}
+}
+
 /*
  * Copy good rows, at most max of them, out of the next *left positions; *left becomes what remains
- * of them, *layout the layout of the rows. One look ahead of each step and one behind it, every
- * position is passed once.
+ * of them, *layout the layout of the rows. Every position is passed once, with a look behind each step.
  */
 static size_t rows_take(struct tacho_cursor *cursor, const struct tacho_view *view,
 			struct tacho_row *row, size_t max, uint64_t *left, uint32_t *layout)
 {
 	const uint64_t resets = cursor->resets;
-	uint64_t until, n, bad, distance = 0;
+	uint64_t until, n, bad, distance = 0, step = MIN_STEP;
 	struct tacho_window window;
 	size_t got = 0;
 
@@ -347,26 +403,24 @@ static size_t rows_take(struct tacho_cursor *cursor, const struct tacho_view *vi
 		return 0;
 	if (tacho_window_open(&window, cursor, view))
 		goto out;
+	*layout = window.layout;
 	until = cursor->pos + (*left < window.end - cursor->pos ? *left : window.end - cursor->pos);
-	do {
-		window_step(&window, distance, max - got < STEP ? max - got : STEP, until);
+	for (;;) {
+		window_step(&window, distance, max - got < step ? max - got : step, until);
 		n = window.end - window.begin;
 		window_decode(&window, row + got);
-		*layout = window.layout;
-		bad = tacho_window_close(&window, cursor, view);
+		bad = tacho_window_next(&window, cursor, view);
 		if (bad > 0 && bad < n)
 			memmove(row + got, row + got + bad, (size_t)(n - bad) * sizeof(*row));
 		got += (size_t)(n - bad);
-		/* a writer that laps the steps would lap each of them: get out of its way */
-		if (bad > 0 && bad == n)
-			distance = 2 * distance + n < window.row_mask / 2 ? 2 * distance + n
-									  : window.row_mask / 2;
 		*left = until - cursor->pos;
-		if (n == 0 || *left == 0 || *left > MAX_AHEAD || cursor->resets != resets)
+		if (n == 0 || *left == 0 || *left > MAX_AHEAD || cursor->resets != resets ||
+		    window.layout != *layout)
 			goto out;
 		if (got == max)
 			return got;
-	} while (tacho_window_open(&window, cursor, view) == 0);
+		step_adapt(&step, &distance, n, bad, window.row_mask);
+	}
 out:
 	*left = 0;
 	return got;

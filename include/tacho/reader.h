@@ -91,7 +91,8 @@ int tacho_cursor_init(struct tacho_cursor *cursor, const struct tacho_view *view
  * In place: open the window of unread rows, parse any of them, then close it. close returns how many
  * rows at the beginning of the window were not safe to use (0: all were good) and advances the
  * cursor; those are counted in cursor->lost. So nothing that a row said is to be believed before
- * close: parse into something that can be taken back, or use tacho_cursor_read.
+ * close: parse into something that can be taken back, or use tacho_cursor_read. An empty window is
+ * closed too: that counts what was lost ahead of it.
  *
  * Of a log of n rows at most n - 1 are in a window: the oldest may be in the process of being
  * replaced. A log without entries has no bytes and loses nothing.
@@ -101,6 +102,13 @@ int tacho_window_open(struct tacho_window *window, const struct tacho_cursor *cu
 		      const struct tacho_view *view);
 uint64_t tacho_window_close(const struct tacho_window *window, struct tacho_cursor *cursor,
 			    const struct tacho_view *view);
+/*
+ * Close a window and open the next one with the same look at the log: for a long window in steps, each
+ * with a lowered end, so that a fast writer spoils little. Returns what close returns; the next
+ * window is empty when there is nothing to read.
+ */
+uint64_t tacho_window_next(struct tacho_window *window, struct tacho_cursor *cursor,
+			   const struct tacho_view *view);
 /* Decode row i of the window, begin <= i < end. */
 void tacho_window_row(const struct tacho_window *window, uint64_t i, struct tacho_row *row);
 
