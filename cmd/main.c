@@ -2,7 +2,7 @@
 /*
  * main.c: the tacho command: finds the verb and runs it.
  *
- * Owns the table of verbs, from which the usage is generated. A verb is one file, or two with one function;
+ * Owns the table of verbs, from which the usage is generated. A verb is one function in a file of its name;
  * a new one is a line here and a prototype in ui.h. Exit status: 0 done, 1 it could not, 2 wrong
  * usage.
  */

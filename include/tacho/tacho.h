@@ -26,6 +26,7 @@
 #define TACHO_TACHO_H
 
 #include "area.h"
+#include "atomic.h"
 #include "hook.h"
 
 #ifdef __cplusplus
@@ -356,7 +357,7 @@ void tacho__exit_value(struct tacho_event *event, tacho_u64 value, tacho_u32 cor
 #else /* other CPUs: a flag instead of patched text */
 
 #define TACHO__IS_ON(sym)                                                                          \
-	__builtin_expect(__atomic_load_n(&tacho_event_##sym.on, __ATOMIC_RELAXED) != 0, 0)
+	__builtin_expect(tacho_load_relaxed(&tacho_event_##sym.on) != 0, 0)
 #define TACHO__SITE(sym, probe, function, counter, correspondent)                                  \
 	do {                                                                                       \
 		if (TACHO__IS_ON(sym))                                                             \
