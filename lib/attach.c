@@ -34,6 +34,7 @@ static struct slot {
 	struct tacho_area header; /* checked copy */
 } slots[TACHO__MAX_SESSIONS];
 
+static bool grace_owed; /* a hook is out of use, but a thread may still be reading it */
 static uint32_t spans_used; /* bit i: entry value i of the threads belongs to an event */
 static uint64_t span_epochs;
 
@@ -128,6 +129,15 @@ uint32_t tacho_i_attach_count(void)
 	for (int i = 0; i < TACHO__MAX_SESSIONS; i++)
 		nr += slots[i].state == SLOT_USED;
 	return nr;
+}
+
+/* Nobody uses a hook that is out of use. Returns 0 or -errno: then it is not to be written either. */
+static int settle(void)
+{
+	int error = tacho_i_grace();
+
+	grace_owed = error != 0;
+	return error;
 }
 
 /* --- hooks -------------------------------------------------------------------------------- */
@@ -271,6 +281,10 @@ int tacho_i_enable(int index, const tacho_u32 *ids, uint32_t nr, char *why, size
 
 	if (error)
 		return error;
+	if (grace_owed && settle() != 0) {
+		WHY("a thread is still inside an event that was switched off: try again");
+		return -EAGAIN;
+	}
 	for (uint32_t i = 0; i < nr; i++)
 		if (event_find(ids[i])->on & 1u << index)
 			was[ids[i] / 32] |= 1u << ids[i] % 32;
@@ -299,7 +313,7 @@ int tacho_i_enable(int index, const tacho_u32 *ids, uint32_t nr, char *why, size
 		if (!(was[ids[i] / 32] & 1u << ids[i] % 32))
 			event_off(event_find(ids[i]), index);
 	(void)tacho_i_site_patch();
-	(void)tacho_i_grace();
+	(void)settle();
 	return error;
 }
 
@@ -312,7 +326,7 @@ int tacho_i_disable(int index, const tacho_u32 *ids, uint32_t nr, char *why, siz
 	for (uint32_t i = 0; i < nr; i++)
 		event_off(event_find(ids[i]), index);
 	(void)tacho_i_site_patch();
-	(void)tacho_i_grace(); /* the area stays mapped, and the one of tacho_i_detach is what counts */
+	(void)settle(); /* the area stays mapped, and the one of tacho_i_detach is what counts */
 	return 0;
 }
 
@@ -330,7 +344,7 @@ void tacho_i_detach(int index)
 		if (tacho_i_events.event[id])
 			event_off(tacho_i_events.event[id], index);
 	(void)tacho_i_site_patch();
-	if (tacho_i_grace() == 0)
+	if (settle() == 0)
 		slot_free(slot);
 	else
 		slot->state = SLOT_STUCK;
@@ -342,7 +356,7 @@ bool tacho_i_attach_reap(void)
 
 	for (int i = 0; i < TACHO__MAX_SESSIONS; i++)
 		stuck |= slots[i].state == SLOT_STUCK;
-	if (!stuck || tacho_i_grace() != 0)
+	if (!stuck || settle() != 0)
 		return stuck;
 	for (int i = 0; i < TACHO__MAX_SESSIONS; i++)
 		if (slots[i].state == SLOT_STUCK)
@@ -362,7 +376,7 @@ void tacho_i_attach_drop(struct tacho_event *const *events, size_t nr)
 	if (!any)
 		return;
 	(void)tacho_i_site_patch();
-	if (tacho_i_grace() != 0)
+	if (settle() != 0)
 		return;
 	for (size_t i = 0; i < nr; i++) {
 		if (events[i]->hooks)
@@ -375,6 +389,7 @@ void tacho_i_attach_drop(struct tacho_event *const *events, size_t nr)
 void tacho_i_attach_forked(void)
 {
 	tacho_i_grace_reset();
+	grace_owed = false;
 	for (uint32_t id = 0; id < tacho_i_events.nr; id++)
 		for (int index = 0; index < TACHO__MAX_SESSIONS && tacho_i_events.event[id]; index++)
 			event_off(tacho_i_events.event[id], index);
