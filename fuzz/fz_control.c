@@ -31,7 +31,17 @@ TACHO_EVENT(third, TACHO_SAMPLE, "fuzz.third", "items", "", "");
 #define MAX_PACKETS 6 /* of one input: it must stay quick */
 #define SESSIONS    2
 
-enum given { GOOD, GOOD_TOO, UNSEALED, TOO_SMALL, NOT_AN_AREA, DEV_NULL, A_SOCKET, A_PIPE, NR_GIVEN };
+enum given {
+	GOOD,
+	GOOD_TOO,
+	UNSEALED,
+	TOO_SMALL,
+	NOT_AN_AREA,
+	DEV_NULL,
+	A_SOCKET,
+	A_PIPE,
+	NR_GIVEN
+};
 enum how { RAW, HEADED, WHOLE };
 
 static int given[NR_GIVEN];
@@ -180,7 +190,8 @@ static void serve_one(int i)
 
 /* --- packets -------------------------------------------------------------------------------- */
 
-static void packet_give(int i, const void *bytes, size_t len, unsigned int nr, unsigned int first_fd)
+static void packet_give(int i, const void *bytes, size_t len, unsigned int nr,
+			unsigned int first_fd)
 {
 	union {
 		struct cmsghdr align;
@@ -234,8 +245,9 @@ static size_t packet_make(const uint8_t *four, const uint8_t *data, size_t len, 
 		memcpy(out + sizeof(head), data, n);
 		*out_len = head.size;
 	} else {
-		uint32_t nr = head.type == TACHO_MSG_ENABLE || head.type == TACHO_MSG_DISABLE ? (uint32_t)n
-											      : 0;
+		uint32_t nr = head.type == TACHO_MSG_ENABLE || head.type == TACHO_MSG_DISABLE
+				      ? (uint32_t)n
+				      : 0;
 
 		head.nr = nr;
 		head.size += nr * 4;
@@ -258,11 +270,14 @@ static void packets(const uint8_t *data, size_t len)
 	for (int nr = 0; nr < MAX_PACKETS && len >= 4; nr++) {
 		size_t packet_len;
 		size_t used = packet_make(data, data + 4, len - 4, packet, &packet_len);
-		unsigned int first_fd = data[0] >> 3;
+		unsigned int first_fd = data[0] >> 3, nr_fds = counts[data[0] & 7];
+		int i = data[1] & 1, was = sessions[i].c->slot;
 
-		packet_give(data[1] & 1, packet, packet_len, counts[data[0] & 7],
-			    first_fd < 2 * NR_GIVEN ? (unsigned int)GOOD : first_fd % NR_GIVEN);
-		serve_one(data[1] & 1);
+		first_fd = first_fd < 2 * NR_GIVEN ? (unsigned int)GOOD : first_fd % NR_GIVEN;
+		packet_give(i, packet, packet_len, nr_fds, first_fd);
+		serve_one(i);
+		if (was < 0 && sessions[i].c->slot >= 0)
+			MUST(nr_fds == 1 && first_fd <= GOOD_TOO);
 		data += 4 + used;
 		len -= 4 + used;
 	}

@@ -34,7 +34,6 @@ static struct slot {
 	struct tacho_area header; /* checked copy */
 } slots[TACHO__MAX_SESSIONS];
 
-static bool grace_owed; /* a hook is out of use, but a thread may still be reading it */
 static uint32_t spans_used; /* bit i: entry value i of the threads belongs to an event */
 static uint64_t span_epochs;
 
@@ -131,15 +130,6 @@ uint32_t tacho_i_attach_count(void)
 	return nr;
 }
 
-/* Nobody uses a hook that is out of use. Returns 0 or -errno: then it is not to be written either. */
-static int settle(void)
-{
-	int error = tacho_i_grace();
-
-	grace_owed = error != 0;
-	return error;
-}
-
 /* --- hooks -------------------------------------------------------------------------------- */
 
 static struct tacho__hook *hook_of(struct tacho_event *event, int index)
@@ -169,19 +159,17 @@ static tacho_u32 guess_route(const struct tacho__hook *hook, tacho_u32 nr_domain
 }
 
 /*
- * Fill in everything, then nr_cpus or generic_cpus, then the bit in more.
- * Barrier H: release here; the writer's loads of the other fields depend on it only by control, but
- * it reads them behind the load of nr_cpus, which x86 keeps in order, or after guard_enter (G).
+ * Everything of a hook but what puts it into use. Only once per area: while nobody may be using it, and
+ * that is sure only before the first use (parts is NULL then). A writer that is late by more than
+ * the grace period may still be reading it when its event is enabled again.
  */
-static void hook_set(struct tacho_event *event, struct tacho__hook *hook, int index)
+static void hook_fill(struct tacho__hook *hook, const struct slot *slot, tacho_u32 id)
 {
-	const struct slot *slot = &slots[index];
 	const struct tacho_area *header = &slot->header;
 	unsigned char *parts = slot->base + header->parts_off;
-	uint64_t first = (uint64_t)event->id * header->nr_domains;
-	bool rseq = tacho_i_rseq_usable() && header->clock_source == TACHO_SOURCE_TSC;
+	uint64_t first = (uint64_t)id * header->nr_domains;
 
-	hook->event = event->id;
+	hook->event = id;
 	hook->stride = header->part_stride;
 	hook->parts = parts;
 	hook->routes = parts + header->routes_off + first * sizeof(tacho_u32);
@@ -192,8 +180,22 @@ static void hook_set(struct tacho_event *event, struct tacho__hook *hook, int in
 	hook->control_mask = (header->nr_logs - 1) * (tacho_u32)sizeof(struct tacho_control);
 	hook->body_mask = header->body_size - 1;
 	hook->rseq_off = (tacho_s32)__rseq_offset;
-	hook->guess = guess_route(hook, header->nr_domains);
 	hook->source = header->clock_source;
+}
+
+/*
+ * Fill in everything, then nr_cpus or generic_cpus, then the bit in more.
+ * Barrier H: release here; the writer's loads of the other fields depend on it only by control, but
+ * it reads them behind the load of nr_cpus, which x86 keeps in order, or after guard_enter (G).
+ */
+static void hook_set(struct tacho_event *event, struct tacho__hook *hook, int index)
+{
+	const struct tacho_area *header = &slots[index].header;
+	bool rseq = tacho_i_rseq_usable() && header->clock_source == TACHO_SOURCE_TSC;
+
+	if (!hook->parts)
+		hook_fill(hook, &slots[index], event->id);
+	tacho_store_relaxed(&hook->guess, guess_route(hook, header->nr_domains)); /* any is safe */
 	if (rseq)
 		tacho_store_release(&hook->nr_cpus, header->nr_cpus); /* H */
 	else
@@ -281,10 +283,6 @@ int tacho_i_enable(int index, const tacho_u32 *ids, uint32_t nr, char *why, size
 
 	if (error)
 		return error;
-	if (grace_owed && settle() != 0) {
-		WHY("a thread is still inside an event that was switched off: try again");
-		return -EAGAIN;
-	}
 	for (uint32_t i = 0; i < nr; i++)
 		if (event_find(ids[i])->on & 1u << index)
 			was[ids[i] / 32] |= 1u << ids[i] % 32;
@@ -313,7 +311,7 @@ int tacho_i_enable(int index, const tacho_u32 *ids, uint32_t nr, char *why, size
 		if (!(was[ids[i] / 32] & 1u << ids[i] % 32))
 			event_off(event_find(ids[i]), index);
 	(void)tacho_i_site_patch();
-	(void)settle();
+	(void)tacho_i_grace();
 	return error;
 }
 
@@ -326,12 +324,23 @@ int tacho_i_disable(int index, const tacho_u32 *ids, uint32_t nr, char *why, siz
 	for (uint32_t i = 0; i < nr; i++)
 		event_off(event_find(ids[i]), index);
 	(void)tacho_i_site_patch();
-	(void)settle(); /* the area stays mapped, and the one of tacho_i_detach is what counts */
+	(void)tacho_i_grace(); /* the area stays mapped, and the one of tacho_i_detach is what counts */
 	return 0;
 }
 
+/* After a grace period, or with nobody else here: the hooks may be filled in again. */
 static void slot_free(struct slot *slot)
 {
+	size_t index = (size_t)(slot - slots);
+
+	for (uint32_t id = 0; id < tacho_i_events.nr; id++) {
+		struct tacho_event *event = tacho_i_events.event[id];
+
+		if (event && index == 0)
+			event->hook.parts = NULL;
+		else if (event && event->hooks)
+			event->hooks[index].parts = NULL;
+	}
 	munmap(slot->base, slot->size);
 	memset(slot, 0, sizeof(*slot));
 }
@@ -344,7 +353,7 @@ void tacho_i_detach(int index)
 		if (tacho_i_events.event[id])
 			event_off(tacho_i_events.event[id], index);
 	(void)tacho_i_site_patch();
-	if (settle() == 0)
+	if (tacho_i_grace() == 0)
 		slot_free(slot);
 	else
 		slot->state = SLOT_STUCK;
@@ -356,7 +365,7 @@ bool tacho_i_attach_reap(void)
 
 	for (int i = 0; i < TACHO__MAX_SESSIONS; i++)
 		stuck |= slots[i].state == SLOT_STUCK;
-	if (!stuck || settle() != 0)
+	if (!stuck || tacho_i_grace() != 0)
 		return stuck;
 	for (int i = 0; i < TACHO__MAX_SESSIONS; i++)
 		if (slots[i].state == SLOT_STUCK)
@@ -376,7 +385,7 @@ void tacho_i_attach_drop(struct tacho_event *const *events, size_t nr)
 	if (!any)
 		return;
 	(void)tacho_i_site_patch();
-	if (settle() != 0)
+	if (tacho_i_grace() != 0)
 		return;
 	for (size_t i = 0; i < nr; i++) {
 		if (events[i]->hooks)
@@ -389,14 +398,11 @@ void tacho_i_attach_drop(struct tacho_event *const *events, size_t nr)
 void tacho_i_attach_forked(void)
 {
 	tacho_i_grace_reset();
-	grace_owed = false;
 	for (uint32_t id = 0; id < tacho_i_events.nr; id++)
 		for (int index = 0; index < TACHO__MAX_SESSIONS && tacho_i_events.event[id]; index++)
 			event_off(tacho_i_events.event[id], index);
 	(void)tacho_i_site_patch();
-	for (int index = 0; index < TACHO__MAX_SESSIONS; index++) {
+	for (int index = 0; index < TACHO__MAX_SESSIONS; index++)
 		if (slots[index].state != SLOT_FREE)
-			munmap(slots[index].base, slots[index].size);
-		memset(&slots[index], 0, sizeof(slots[index]));
-	}
+			slot_free(&slots[index]);
 }

@@ -26,8 +26,8 @@
 #include "internal.h"
 #include "protocol.h"
 
-#define ANSWER_MS  2000 /* a component that is silent for so long is stuck */
-#define REQUEST_MS 6000 /* and one that trickles its answer is, too */
+#define ANSWER_MS  4000 /* a component that is silent for so long is stuck */
+#define REQUEST_MS 8000 /* and one that trickles its answer is, too */
 #define ENABLE_MS  10000 /* the kernel may take its time to prepare a process for patched text */
 
 _Static_assert(sizeof(struct tacho_principal_name) == sizeof(struct tacho_message_principal),

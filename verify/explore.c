@@ -62,6 +62,12 @@ struct choice {
 	uint16_t of;
 };
 
+struct set {
+	uint64_t *slot; /* 0: free */
+	size_t size; /* power of two */
+	size_t nr;
+};
+
 enum outcome { RUNNING, FINISHED, PRUNED, FAILED, RESTARTED };
 
 const struct v_scenario *v_scenario;
@@ -78,8 +84,9 @@ static int preemptions, migrations; /* left */
 
 static struct choice choices[MAX_CHOICES];
 static unsigned int nr_choices, nr_replay, nr_steps;
-static uint64_t *known;
-static size_t known_size, nr_known;
+static struct set known; /* states */
+static struct set outcomes;
+static uint64_t outcomes_digest; /* does not depend on their order */
 static bool tracing;
 static unsigned int trace_line;
 static char failure[200];
@@ -87,40 +94,45 @@ static bool covered[V_COVERS];
 
 /* --- states ----------------------------------------------------------------------------------- */
 
-static void known_clear(void)
+static void set_clear(struct set *set)
 {
-	free(known);
-	known = NULL;
-	known_size = 0;
-	nr_known = 0;
+	free(set->slot);
+	memset(set, 0, sizeof(*set));
 }
 
-static bool known_insert(uint64_t hash)
+static bool slot_insert(struct set *set, uint64_t hash)
 {
-	size_t i = hash & (known_size - 1);
+	size_t i = hash & (set->size - 1);
 
-	for (; known[i]; i = (i + 1) & (known_size - 1))
-		if (known[i] == hash)
+	for (; set->slot[i]; i = (i + 1) & (set->size - 1))
+		if (set->slot[i] == hash)
 			return false;
-	known[i] = hash;
-	nr_known++;
+	set->slot[i] = hash;
+	set->nr++;
 	return true;
 }
 
-static void known_grow(void)
+static void set_grow(struct set *set)
 {
-	uint64_t *old = known;
-	size_t old_size = known_size;
+	struct set old = *set;
 
-	known_size = old_size ? 2 * old_size : 1 << 16;
-	known = calloc(known_size, sizeof(*known));
-	if (!known)
+	set->size = old.size ? 2 * old.size : 1 << 12;
+	set->slot = calloc(set->size, sizeof(*set->slot));
+	set->nr = 0;
+	if (!set->slot)
 		v_fail("checker: out of memory");
-	nr_known = 0;
-	for (size_t i = 0; i < old_size; i++)
-		if (old[i])
-			known_insert(old[i]);
-	free(old);
+	for (size_t i = 0; i < old.size; i++)
+		if (old.slot[i])
+			slot_insert(set, old.slot[i]);
+	free(old.slot);
+}
+
+/* False if it was there before. */
+static bool set_insert(struct set *set, uint64_t hash)
+{
+	if (2 * set->nr >= set->size)
+		set_grow(set);
+	return slot_insert(set, hash ? hash : 1);
 }
 
 /* False if the state was there before. */
@@ -140,10 +152,15 @@ static bool state_is_new(void)
 	}
 	for (int cpu = 0; cpu < v_scenario->cpus; cpu++)
 		hash = v_i_mix(hash, running[cpu]);
-	hash = v_i_memory_hash(hash);
-	if (2 * nr_known >= known_size)
-		known_grow();
-	return known_insert(hash ? hash : 1);
+	return set_insert(&known, v_i_memory_hash(hash));
+}
+
+void v_outcome(uint64_t value)
+{
+	uint64_t hash = v_i_mix(value, 3);
+
+	if (set_insert(&outcomes, hash))
+		outcomes_digest += hash;
 }
 
 /* --- choices ---------------------------------------------------------------------------------- */
@@ -649,7 +666,9 @@ static enum outcome search(struct v_result *result)
 	enum outcome outcome;
 
 	nr_replay = 0;
-	known_clear();
+	set_clear(&known);
+	set_clear(&outcomes);
+	outcomes_digest = 0;
 	memset(covered, 0, sizeof(covered));
 	result->executions = 0;
 	result->pruned = 0;
@@ -698,7 +717,9 @@ void v_explore(const struct v_scenario *scenario, const struct v_mutant *mutant,
 	do {
 		outcome = search(result);
 	} while (outcome == RESTARTED);
-	result->states = nr_known;
+	result->states = known.nr;
+	result->outcomes = outcomes.nr;
+	result->digest = outcomes_digest;
 	result->failed = outcome == FAILED;
 	if (result->failed && trace) {
 		tracing = true;

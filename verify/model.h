@@ -127,6 +127,7 @@ struct v_scenario {
 	const char *mutants; /* names, separated by spaces: each must be caught */
 	bool full; /* only with VERIFY_DEPTH=full */
 	bool plain; /* search without any reduction: to check the reductions */
+	const struct v_scenario *same_as; /* has the same outcomes */
 	const void *arg; /* the scenario's own */
 };
 
@@ -151,6 +152,7 @@ void v_take_back(const char *name);
 /* A property. The text is what a mutant was caught by. */
 #define v_check(cond, ...) ((cond) ? (void)0 : v_fail(__VA_ARGS__))
 void v_fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+void v_outcome(uint64_t value); /* in end: what this execution came to */
 void v_cover(const char *what); /* one of v_scenario.cover has happened */
 void v_prune(void)
 	__attribute__((noreturn)); /* this thread waits: another execution has it wait before */

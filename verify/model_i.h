@@ -53,6 +53,8 @@ struct v_result {
 	uint64_t executions; /* run to their end */
 	uint64_t pruned; /* ended in a state that was known, or waiting */
 	uint64_t states;
+	uint64_t outcomes; /* different ones that v_outcome was told */
+	uint64_t digest; /* of them */
 };
 void v_explore(const struct v_scenario *scenario, const struct v_mutant *mutant, bool trace,
 	       struct v_result *result);

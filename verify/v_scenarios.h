@@ -11,9 +11,9 @@
 extern const struct v_scenario v_litmus, v_litmus_observer, v_litmus_plain;
 /* v_row.c */
 extern const struct v_scenario v_row_two, v_row_copy, v_row_four, v_row_signal, v_row_time,
-	v_row_five, v_row_killed, v_row_three, v_row_deep, v_row_signal_deep, v_row_plain,
-	v_rseq_one, v_rseq_signal, v_rseq_migrate, v_rseq_five, v_rseq_killed, v_rseq_deep,
-	v_rseq_migrate_deep, v_rseq_five_deep;
+	v_row_five, v_row_killed, v_row_three, v_row_deep, v_row_signal_deep, v_row_small,
+	v_row_plain, v_row_small_deep, v_row_plain_deep, v_rseq_one, v_rseq_signal, v_rseq_migrate,
+	v_rseq_five, v_rseq_killed, v_rseq_deep, v_rseq_migrate_deep, v_rseq_five_deep;
 /* v_transcript.c */
 extern const struct v_scenario v_transcript;
 /* v_count.c */

@@ -26,7 +26,8 @@ static const struct v_scenario *const scenarios[] = {
 
 	&v_row_two,	    &v_row_copy,	&v_row_four,	   &v_row_signal,
 	&v_row_time,	    &v_row_five,	&v_row_killed,	   &v_row_three,
-	&v_row_deep,	    &v_row_signal_deep, &v_row_plain,
+	&v_row_deep,	    &v_row_signal_deep, &v_row_small,	   &v_row_plain,
+	&v_row_small_deep,  &v_row_plain_deep,
 
 	&v_transcript,	    &v_rseq_one,	&v_rseq_signal,	   &v_rseq_migrate,
 	&v_rseq_five,	    &v_rseq_killed,	&v_rseq_deep,	   &v_rseq_migrate_deep,
@@ -43,6 +44,7 @@ static const struct v_scenario *const scenarios[] = {
 #define NR_SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 
 static bool verbose;
+static unsigned int holds, caught, failed; /* explorations that came out */
 
 /* The next word of a list; NULL: no more. */
 static const char *word_next(const char **list, size_t *len)
@@ -91,40 +93,74 @@ static void explore_apart(const struct v_scenario *scenario, const struct v_muta
 	munmap(shared, sizeof(*shared));
 }
 
+/* A search without reductions must come to the same outcomes. */
+static void compare(const struct v_scenario *scenario, struct v_result *result)
+{
+	struct v_result other;
+
+	explore_apart(scenario->same_as, NULL, &other);
+	if (other.failed || result->outcomes == 0 || other.outcomes != result->outcomes ||
+	    other.digest != result->digest) {
+		result->failed = true;
+		snprintf(result->text, sizeof(result->text),
+			 "checker: %" PRIu64 " outcomes, %s has %" PRIu64, result->outcomes,
+			 scenario->same_as->name, other.outcomes);
+	}
+}
+
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* One line. Lines that are not as they should be begin with "not ok". */
+static void tell(const struct v_scenario *scenario, const struct v_mutant *mutant,
+		 const struct v_result *result, bool good, double s)
+{
+	printf("%s%-18s %-14s ", good ? "" : "not ok ", scenario->name,
+	       mutant ? mutant->name : "-");
+	if (mutant && good)
+		printf("caught: %s, %" PRIu64 " executions", result->text, result->executions + 1);
+	else if (mutant)
+		printf("not caught%s%s, %" PRIu64 " executions", result->failed ? ": " : "",
+		       result->failed ? result->text : "", result->executions);
+	else if (good)
+		printf("pass: %" PRIu64 " executions, %" PRIu64 " states", result->executions,
+		       result->states);
+	else
+		printf("%s, %" PRIu64 " executions", result->text, result->executions + 1);
+	printf(", %.1f s\n", s);
+	fflush(stdout);
+}
+
 /* Returns 1 if it is not as it should be. */
 static int explore(const struct v_scenario *scenario, const struct v_mutant *mutant)
 {
+	const char *why = scenario->skip ? scenario->skip() : NULL;
+	double begin = seconds();
 	struct v_result result;
-	struct timespec begin, end;
 	bool good;
-	double s;
 
-	if (scenario->skip && scenario->skip()) {
+	if (why) {
 		if (!mutant)
-			printf("%-18s %-16s skip: %s\n", scenario->name, "-", scenario->skip());
+			printf("skip %s: %s\n", scenario->name, why);
 		return 0;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &begin);
 	explore_apart(scenario, mutant, &result);
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	s = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
-	good = result.failed == (mutant != NULL);
+	if (scenario->same_as && !result.failed)
+		compare(scenario, &result);
 	/* a checker that gives up has not caught anything */
-	if (result.failed && !strncmp(result.text, "checker:", 8))
-		good = false;
-	printf("%-18s %-16s ", scenario->name, mutant ? mutant->name : "-");
-	if (mutant && good)
-		printf("caught: %s, %" PRIu64 " executions", result.text, result.executions + 1);
-	else if (mutant)
-		printf("FAIL: not caught%s%s, %" PRIu64 " executions", result.failed ? ": " : "",
-		       result.text, result.executions);
+	good = mutant ? result.failed && strncmp(result.text, "checker:", 8) != 0 : !result.failed;
+	tell(scenario, mutant, &result, good, seconds() - begin);
+	if (good && mutant)
+		caught++;
 	else if (good)
-		printf("pass: %" PRIu64 " executions, %" PRIu64 " states", result.executions,
-		       result.states);
+		holds++;
 	else
-		printf("FAIL: %s, %" PRIu64 " executions", result.text, result.executions + 1);
-	printf(", %.2f s\n", s);
-	fflush(stdout);
+		failed++;
 	return !good;
 }
 
@@ -190,7 +226,7 @@ static int explore_named(const char *name)
 int main(int argc, char **argv)
 {
 	const char *depth = getenv("VERIFY_DEPTH");
-	int arg = 1, bad = 0;
+	int arg = 1;
 
 	v_full = depth && !strcmp(depth, "full");
 	for (; arg < argc && argv[arg][0] == '-'; arg++) {
@@ -204,17 +240,13 @@ int main(int argc, char **argv)
 		}
 		verbose = true;
 	}
-	for (; arg < argc; arg++) {
-		int result = explore_named(argv[arg]);
-
-		if (result == 2)
+	if (arg == argc)
+		for (size_t i = 0; i < NR_SCENARIOS; i++)
+			if (!scenarios[i]->full || v_full)
+				explore_all(scenarios[i]);
+	for (; arg < argc; arg++)
+		if (explore_named(argv[arg]) == 2)
 			return 2;
-		bad += result;
-		if (arg == argc - 1)
-			return bad != 0;
-	}
-	for (size_t i = 0; i < NR_SCENARIOS; i++)
-		if (!scenarios[i]->full || v_full)
-			bad += explore_all(scenarios[i]);
-	return bad != 0;
+	printf("%u scenarios hold, %u mutants are caught, %u failed\n", holds, caught, failed);
+	return failed != 0;
 }
