@@ -23,7 +23,7 @@
 #include "internal.h"
 
 #define HOOKS_SIZE (TACHO__MAX_SESSIONS * sizeof(struct tacho__hook))
-#define MAX_AREA (1ull << 44) /* address space that a session may ask for */
+#define MAX_AREA   (1ull << 44) /* address space that a session may ask for */
 
 enum slot_state { SLOT_FREE, SLOT_USED, SLOT_STUCK };
 
@@ -84,7 +84,8 @@ static int area_check(struct slot *slot, char *why, size_t why_size)
 	if (error)
 		return error;
 	if (slot->header.component != TACHO_COMPONENT_PROCESS) {
-		WHY("area: made for a component of kind %u, this is a process", slot->header.component);
+		WHY("area: made for a component of kind %u, this is a process",
+		    slot->header.component);
 		return -EINVAL;
 	}
 	if (slot->header.clock_source != tacho_i_clock_source()) {
@@ -139,7 +140,8 @@ static struct tacho__hook *hook_of(struct tacho_event *event, int index)
 	if (index == 0)
 		return &event->hook;
 	if (!event->hooks) {
-		hooks = mmap(NULL, HOOKS_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		hooks = mmap(NULL, HOOKS_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			     -1, 0);
 		if (hooks == MAP_FAILED)
 			return NULL;
 		event->hooks = hooks;
@@ -399,7 +401,8 @@ void tacho_i_attach_forked(void)
 {
 	tacho_i_grace_reset();
 	for (uint32_t id = 0; id < tacho_i_events.nr; id++)
-		for (int index = 0; index < TACHO__MAX_SESSIONS && tacho_i_events.event[id]; index++)
+		for (int index = 0; index < TACHO__MAX_SESSIONS && tacho_i_events.event[id];
+		     index++)
 			event_off(tacho_i_events.event[id], index);
 	(void)tacho_i_site_patch();
 	for (int index = 0; index < TACHO__MAX_SESSIONS; index++)

@@ -29,12 +29,12 @@
 #include "protocol.h"
 
 #define MAX_CONNECTIONS 16 /* attached ones and such as have said nothing yet */
-#define HIGH_FD 512 /* descriptors from here on, where programs do not look for theirs */
-#define SEND_MS 200 /* a session that does not read for so long is dropped */
-#define ACCEPT_NAP_MS 20 /* between two tries while the program has no descriptor left */
-#define REAP_MS 100 /* until it tries again to unmap an area; then twice as long, and so on */
-#define REAP_MAX_MS 60000
-#define STACK_SIZE (64 * 1024) /* address space; two or three pages of it are touched */
+#define HIGH_FD		512 /* descriptors from here on, where programs do not look for theirs */
+#define SEND_MS		200 /* a session that does not read for so long is dropped */
+#define ACCEPT_NAP_MS	20 /* between two tries while the program has no descriptor left */
+#define REAP_MS		100 /* until it tries again to unmap an area; then twice as long, and so on */
+#define REAP_MAX_MS	60000
+#define STACK_SIZE	(64 * 1024) /* address space; two or three pages of it are touched */
 
 struct connection {
 	int fd; /* -1: free */
@@ -70,7 +70,8 @@ static bool connection_is_ours(const struct connection *c)
 {
 	struct stat st;
 
-	return c->fd >= 0 && fstat(c->fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == c->inode;
+	return c->fd >= 0 && fstat(c->fd, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	       st.st_ino == c->inode;
 }
 
 /* Move fd out of the way and remember what it is. */
@@ -181,8 +182,8 @@ static void entry_fill(struct tacho_event_entry *entry, const struct tacho_event
 
 static int send_events(const struct connection *c)
 {
-	const uint32_t max = (TACHO_PACKET - sizeof(struct tacho_message)) /
-			     sizeof(struct tacho_event_entry);
+	const uint32_t max =
+		(TACHO_PACKET - sizeof(struct tacho_message)) / sizeof(struct tacho_event_entry);
 	struct tacho_event_entry *entries = packet_payload();
 	uint32_t id = 0, nr;
 	int error;
@@ -203,8 +204,10 @@ static int send_events(const struct connection *c)
 
 static int send_principals(const struct connection *c)
 {
-	enum { MAX = (TACHO_PACKET - sizeof(struct tacho_message)) /
-		     sizeof(struct tacho_message_principal) };
+	enum {
+		MAX = (TACHO_PACKET - sizeof(struct tacho_message)) /
+		      sizeof(struct tacho_message_principal)
+	};
 	struct tacho_message_principal *principals = packet_payload();
 	static char names[MAX][28];
 	uint32_t from = 0, nr;
@@ -264,7 +267,8 @@ static int switch_events(struct connection *c, uint16_t type, const tacho_u32 *i
 	int error;
 
 	if (c->slot < 0)
-		return reply(c, -ENOTCONN, "events can be switched only after an area was attached");
+		return reply(c, -ENOTCONN,
+			     "events can be switched only after an area was attached");
 	tacho_i_control_lock();
 	error = type == TACHO_MSG_ENABLE ? tacho_i_enable(c->slot, ids, nr, why, sizeof(why))
 					 : tacho_i_disable(c->slot, ids, nr, why, sizeof(why));

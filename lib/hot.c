@@ -141,7 +141,7 @@ TACHO_EXPORT void tacho__exit_value(struct tacho_event *event, tacho_u64 value,
 	__asm__(".pushsection .text.tacho_stubs, \"ax\", @progbits\n\t"                            \
 		".balign 64\n\t"                                                                   \
 		".globl " #name "_site\n\t"                                                        \
-		".type " #name "_site, @function\n" #name "_site:\n\t"                            \
+		".type " #name "_site, @function\n" #name "_site:\n\t"                             \
 		"endbr64\n\t"                                                                      \
 		"push %rax\n\t"                                                                    \
 		"push %rcx\n\t"                                                                    \

@@ -16,7 +16,7 @@
 #include <tacho/hook.h>
 #include <tacho/tacho.h>
 
-#define TACHO_EXPORT __attribute__((visibility("default")))
+#define TACHO_EXPORT	  __attribute__((visibility("default")))
 #define TACHO_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 /* validate.c: geometry of an area */
@@ -66,8 +66,7 @@ void tacho_i_slow(struct tacho_event *event, tacho_u64 counter, tacho_u32 corres
 		  tacho_u32 principal, tacho_u32 result);
 uint64_t tacho_i_slow_clock(uint32_t source);
 enum tacho__result tacho_i_rseq_write(struct tacho__hook *hook, tacho_u64 counter,
-				      tacho_u32 correspondent, tacho_u32 principal,
-				      int sampled);
+				      tacho_u32 correspondent, tacho_u32 principal, int sampled);
 enum tacho__result tacho_i_rseq_sample(struct tacho__hook *hook, tacho_u32 correspondent,
 				       tacho_u32 principal);
 
@@ -97,7 +96,6 @@ uint32_t tacho_i_site_count(void);
  * Returns 0 or -errno; on error no site jumps that did not jump before.
  */
 int tacho_i_site_patch(void);
-
 
 /* attach.c: the areas of this process's sessions, and which events are on. Callers hold the lock. */
 

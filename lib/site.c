@@ -39,9 +39,9 @@
 
 #include "internal.h"
 
-#define OP_NOP	0x0f
-#define OP_TEST 0xa9
-#define OP_JUMP 0xe9
+#define OP_NOP	  0x0f
+#define OP_TEST	  0xa9
+#define OP_JUMP	  0xe9
 #define SITE_SIZE 5
 
 struct tacho_i_events tacho_i_events;
@@ -139,7 +139,8 @@ static int round_of(int mem, enum step step)
 	int first_error = 0;
 
 	for (struct tacho__object *object = objects; object; object = object->next) {
-		for (const struct tacho__site *site = object->sites; site < object->sites_end; site++) {
+		for (const struct tacho__site *site = object->sites; site < object->sites_end;
+		     site++) {
 			const struct tacho_event *event = site_event(site);
 			int error;
 
@@ -187,7 +188,8 @@ uint32_t tacho_i_site_count(void)
 		if (tacho_i_events.event[id])
 			tacho_i_events.event[id]->nr_sites = 0;
 	for (struct tacho__object *object = objects; object; object = object->next) {
-		for (const struct tacho__site *site = object->sites; site < object->sites_end; site++) {
+		for (const struct tacho__site *site = object->sites; site < object->sites_end;
+		     site++) {
 			site_event(site)->nr_sites++;
 			total++;
 		}

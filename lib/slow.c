@@ -33,7 +33,7 @@
 
 #include "internal.h"
 
-#define STRIPES 16 /* more than CPUs that fight over a line */
+#define STRIPES	 16 /* more than CPUs that fight over a line */
 #define GRACE_NS 100000000ll /* a thread that is stuck for longer keeps its memory */
 
 static struct {
@@ -72,7 +72,8 @@ static int guard_wait(tacho_u32 set)
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	while (guard_sum(set) != 0) {
 		clock_gettime(CLOCK_MONOTONIC, &now);
-		if ((now.tv_sec - start.tv_sec) * 1000000000ll + now.tv_nsec - start.tv_nsec > GRACE_NS)
+		if ((now.tv_sec - start.tv_sec) * 1000000000ll + now.tv_nsec - start.tv_nsec >
+		    GRACE_NS)
 			return -ETIMEDOUT;
 		nanosleep(&nap, NULL);
 	}
@@ -165,7 +166,8 @@ static void finish_rseq(struct tacho__hook *hook, tacho_u64 counter, tacho_u32 c
 
 	if (result == TACHO__OFF) /* a session may just have attached: ask again */
 		result = tacho_i_rseq_write(hook, counter, correspondent, principal, 0);
-	if (result == TACHO__SAMPLED) /* count, now that the threshold is near; the row is due or not */
+	if (result ==
+	    TACHO__SAMPLED) /* count, now that the threshold is near; the row is due or not */
 		result = tacho_i_rseq_sample(hook, correspondent, principal);
 	if (result == TACHO__DUE)
 		result = tacho_i_rseq_write(hook, counter, correspondent, principal, 1);
@@ -200,9 +202,10 @@ static void write_generic(struct tacho__hook *hook, tacho_u64 counter, tacho_u32
 }
 
 /* result: what slot 0's sequence said. */
-__attribute__((force_align_arg_pointer)) void
-tacho_i_slow(struct tacho_event *event, tacho_u64 counter, tacho_u32 correspondent,
-	     tacho_u32 principal, tacho_u32 result)
+__attribute__((force_align_arg_pointer)) void tacho_i_slow(struct tacho_event *event,
+							   tacho_u64 counter,
+							   tacho_u32 correspondent,
+							   tacho_u32 principal, tacho_u32 result)
 {
 	tacho_u32 more = tacho_load_acquire(&event->more);
 	int saved_errno = errno;

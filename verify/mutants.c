@@ -80,10 +80,9 @@ static void wide_window_loaded(const struct v_op *op, uint64_t *value)
 {
 	if (op->tag != V_TAG_POS)
 		return;
-	if (!fenced[v_self()])
-		first_look[v_self()] = *value;
-	else if (*value > first_look[v_self()])
+	if (fenced[v_self()] && *value > first_look[v_self()])
 		--*value;
+	first_look[v_self()] = *value; /* the second look is the first one of what comes next */
 	fenced[v_self()] = false;
 }
 

@@ -58,10 +58,10 @@ typedef uint64_t tacho_u64;
 #define TACHO_CHECK_OFFSET(type, field, n)                                                         \
 	TACHO_ASSERT(__builtin_offsetof(type, field) == (n), "offset of " #type "." #field)
 
-#define TACHO_MAGIC	 0x474f4c4f48434154ull /* the bytes "TACHOLOG" on a little-endian machine */
-#define TACHO_VERSION	 1u
-#define TACHO_PAGE	 4096u /* unit of alignment of sections and size of the scratch page */
-#define TACHO_NONE	 0xffffffffu /* no domain, no correspondent, no principal */
+#define TACHO_MAGIC   0x474f4c4f48434154ull /* the bytes "TACHOLOG" on a little-endian machine */
+#define TACHO_VERSION 1u
+#define TACHO_PAGE    4096u /* unit of alignment of sections and size of the scratch page */
+#define TACHO_NONE    0xffffffffu /* no domain, no correspondent, no principal */
 
 /* Limits of version 1. Every count marked pow2 is a power of two. */
 #define TACHO_MAX_CPUS	     4096u
@@ -119,20 +119,20 @@ enum tacho_clock_source {
  * constants stay constants in C, C++ and BPF.
  *   row_size in { 0, 4, 8, 16, 32 };  row_size == 0 <=> no entry
  */
-#define TACHO_HAS_TIME(layout)	    (((layout)&TACHO_CLOCK_MASK) != 0)
-#define TACHO_COUNTER_OFF(layout)   (TACHO_HAS_TIME(layout) ? 8u : 0u)
-#define TACHO_EVENT_OFF(layout)	    (TACHO_COUNTER_OFF(layout) + ((layout)&TACHO_ENTRY_COUNTER ? 8u : 0u))
-#define TACHO_DOMAIN_OFF(layout)    (TACHO_EVENT_OFF(layout) + ((layout)&TACHO_ENTRY_EVENT ? 4u : 0u))
-#define TACHO_CORR_OFF(layout)	    (TACHO_DOMAIN_OFF(layout) + ((layout)&TACHO_ENTRY_DOMAIN ? 4u : 0u))
+#define TACHO_HAS_TIME(layout)	  (((layout)&TACHO_CLOCK_MASK) != 0)
+#define TACHO_COUNTER_OFF(layout) (TACHO_HAS_TIME(layout) ? 8u : 0u)
+#define TACHO_EVENT_OFF(layout)                                                                    \
+	(TACHO_COUNTER_OFF(layout) + ((layout)&TACHO_ENTRY_COUNTER ? 8u : 0u))
+#define TACHO_DOMAIN_OFF(layout) (TACHO_EVENT_OFF(layout) + ((layout)&TACHO_ENTRY_EVENT ? 4u : 0u))
+#define TACHO_CORR_OFF(layout)	 (TACHO_DOMAIN_OFF(layout) + ((layout)&TACHO_ENTRY_DOMAIN ? 4u : 0u))
 #define TACHO_ENTRY_BYTES(layout)                                                                  \
 	(TACHO_CORR_OFF(layout) + ((layout)&TACHO_ENTRY_CORRESPONDENT ? 4u : 0u))
 #define TACHO_ROW_SHIFT(layout)                                                                    \
-	(TACHO_ENTRY_BYTES(layout) > 16  ? 5u                                                      \
+	(TACHO_ENTRY_BYTES(layout) > 16	 ? 5u                                                      \
 	 : TACHO_ENTRY_BYTES(layout) > 8 ? 4u                                                      \
 	 : TACHO_ENTRY_BYTES(layout) > 4 ? 3u                                                      \
 					 : 2u)
-#define TACHO_ROW_SIZE(layout)                                                                     \
-	(TACHO_ENTRY_BYTES(layout) == 0 ? 0u : 1u << TACHO_ROW_SHIFT(layout))
+#define TACHO_ROW_SIZE(layout) (TACHO_ENTRY_BYTES(layout) == 0 ? 0u : 1u << TACHO_ROW_SHIFT(layout))
 
 /*
  * A route: 4 bytes, per CPU, event and domain. The byte offset of the log's control register from
@@ -140,7 +140,7 @@ enum tacho_clock_source {
  * of the same event and domain says how. Index: event * nr_domains + domain.
  */
 #define TACHO_ROUTE_SAMPLED 0x80000000u
-#define TACHO_ROUTE(log)    ((tacho_u32)(log) * 64u)
+#define TACHO_ROUTE(log)    ((tacho_u32)(log)*64u)
 
 /* Why an event that should have become a row did not. One count per CPU and reason. */
 enum tacho_lost {

@@ -70,16 +70,20 @@ static inline tacho_u32 tacho__row_off(tacho_u32 rows_off, tacho_u32 row_mask, t
 }
 
 /* Store the entries that layout asks for. At most TACHO_MAX_ROW bytes from at. Wait-free. */
-static inline void tacho__row_store(unsigned char *at, tacho_u32 layout, const struct tacho__row *row)
+static inline void tacho__row_store(unsigned char *at, tacho_u32 layout,
+				    const struct tacho__row *row)
 {
 	if (TACHO_HAS_TIME(layout))
 		tacho_store_relaxed((tacho_u64 *)(void *)at, row->time);
 	if (layout & TACHO_ENTRY_COUNTER)
-		tacho_store_relaxed((tacho_u64 *)(void *)(at + TACHO_COUNTER_OFF(layout)), row->counter);
+		tacho_store_relaxed((tacho_u64 *)(void *)(at + TACHO_COUNTER_OFF(layout)),
+				    row->counter);
 	if (layout & TACHO_ENTRY_EVENT)
-		tacho_store_relaxed((tacho_u32 *)(void *)(at + TACHO_EVENT_OFF(layout)), row->event);
+		tacho_store_relaxed((tacho_u32 *)(void *)(at + TACHO_EVENT_OFF(layout)),
+				    row->event);
 	if (layout & TACHO_ENTRY_DOMAIN)
-		tacho_store_relaxed((tacho_u32 *)(void *)(at + TACHO_DOMAIN_OFF(layout)), row->domain);
+		tacho_store_relaxed((tacho_u32 *)(void *)(at + TACHO_DOMAIN_OFF(layout)),
+				    row->domain);
 	if (layout & TACHO_ENTRY_CORRESPONDENT)
 		tacho_store_relaxed((tacho_u32 *)(void *)(at + TACHO_CORR_OFF(layout)),
 				    row->correspondent);

@@ -36,8 +36,9 @@ struct tacho_area_options {
 };
 #define TACHO_AREA_PREFAULT 0x1u /* touch every page now */
 #define TACHO_AREA_LOCK	    0x2u /* mlock */
-#define TACHO_AREA_HUGE	    0x4u /* 2 MB pages, reserved now; small pages and a notice if there are none */
-#define TACHO_AREA_NO_NUMA  0x8u /* do not place parts on their CPU's node */
+#define TACHO_AREA_HUGE                                                                            \
+	0x4u /* 2 MB pages, reserved now; small pages and a notice if there are none */
+#define TACHO_AREA_NO_NUMA 0x8u /* do not place parts on their CPU's node */
 
 /* An area that this process made: memory, file and what has been given out of it. */
 struct tacho_memory {

@@ -66,8 +66,8 @@ tacho_u32 tacho_principal_get(void);
 		     "description of an entry: at most 47 bytes");                                 \
 	TACHO_ASSERT(sizeof(doc) <= 80, "description of an event: at most 79 bytes");              \
 	__attribute__((used)) struct tacho_event tacho_event_##sym = {                             \
-		TACHO__NO_HOOK, 0, 0, 0, (kind), 0, 0, 0, 0, 0, 0, (name), (counter), (correspondent), \
-		(doc),                                                                             \
+		TACHO__NO_HOOK,	 0,	0, 0, (kind), 0, 0, 0, 0, 0, 0, (name), (counter),         \
+		(correspondent), (doc),                                                            \
 	};                                                                                         \
 	static struct tacho_event *const tacho__entry_##sym                                        \
 		__attribute__((section("tacho_events"), used TACHO__RETAIN)) = &tacho_event_##sym; \
@@ -112,8 +112,8 @@ tacho_u32 tacho_principal_get(void);
 /* --- below: how it works; nothing to call ------------------------------------------------- */
 
 #define TACHO__PICK(a, b, c, d, pick, ...) pick
-#define TACHO__LOG1(sym)	       TACHO__LOG3(sym, 1, TACHO_NONE)
-#define TACHO__LOG2(sym, counter)      TACHO__LOG3(sym, counter, TACHO_NONE)
+#define TACHO__LOG1(sym)		   TACHO__LOG3(sym, 1, TACHO_NONE)
+#define TACHO__LOG2(sym, counter)	   TACHO__LOG3(sym, counter, TACHO_NONE)
 #define TACHO__LOG3(sym, counter, correspondent)                                                   \
 	do {                                                                                       \
 		TACHO__WANT_NO_SPAN(sym);                                                          \
@@ -162,7 +162,13 @@ tacho_u32 tacho_principal_get(void);
 #endif
 
 #define TACHO__MAX_SESSIONS 8
-#define TACHO__NO_HOOK	    { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0 } }
+#define TACHO__NO_HOOK                                                                             \
+	{                                                                                          \
+		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,                                       \
+		{                                                                                  \
+			0, 0, 0, 0, 0, 0                                                           \
+		}                                                                                  \
+	}
 
 /*
  * An event of this process. Static memory of the object that defines it.
@@ -356,8 +362,7 @@ void tacho__exit_value(struct tacho_event *event, tacho_u64 value, tacho_u32 cor
 
 #else /* other CPUs: a flag instead of patched text */
 
-#define TACHO__IS_ON(sym)                                                                          \
-	__builtin_expect(tacho_load_relaxed(&tacho_event_##sym.on) != 0, 0)
+#define TACHO__IS_ON(sym) __builtin_expect(tacho_load_relaxed(&tacho_event_##sym.on) != 0, 0)
 #define TACHO__SITE(sym, probe, function, counter, correspondent)                                  \
 	do {                                                                                       \
 		if (TACHO__IS_ON(sym))                                                             \

@@ -50,11 +50,13 @@ static inline tacho_u64 tacho__generic_time(struct tacho_cpu *cpu, tacho_u32 lay
  */
 static inline enum tacho__result tacho__generic_put(const struct tacho__hook *hook,
 						    tacho_u64 part_off, tacho_u32 route,
-						    struct tacho__row *row, tacho_u64 (*now)(tacho_u32))
+						    struct tacho__row *row,
+						    tacho_u64 (*now)(tacho_u32))
 {
 	unsigned char *part = hook->parts + part_off;
 	struct tacho_control *control =
-		(struct tacho_control *)(void *)(part + TACHO_CONTROLS_OFF + (route & hook->control_mask));
+		(struct tacho_control *)(void *)(part + TACHO_CONTROLS_OFF +
+						 (route & hook->control_mask));
 	tacho_u32 layout = tacho_load_relaxed(&control->layout) & 0xff;
 	tacho_u32 free = 0;
 	tacho_u64 pos;
@@ -89,7 +91,8 @@ static inline enum tacho__result tacho__generic_put(const struct tacho__hook *ho
  */
 static inline enum tacho__result tacho__generic_write(const struct tacho__hook *hook, tacho_u32 cpu,
 						      tacho_u32 principal, tacho_u32 correspondent,
-						      tacho_u64 counter, tacho_u64 (*now)(tacho_u32))
+						      tacho_u64 counter,
+						      tacho_u64 (*now)(tacho_u32))
 {
 	tacho_u32 nr_cpus = tacho_load_relaxed(&hook->generic_cpus);
 	struct tacho__row row = { 0, counter, hook->event, 0, 0 };

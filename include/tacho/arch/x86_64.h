@@ -216,16 +216,14 @@
 	"jmp 3f\n\t"                                                                               \
 	".endif\n\t"                                                                               \
 	".set t_v, t_v + 1\n\t"                                                                    \
-	".endr\n"                                                                                  \
-	TACHO__RSEQ_ELSEWHERE                                                                      \
-	"61:\n\t" /* adding log */                                                                \
+	".endr\n" TACHO__RSEQ_ELSEWHERE "61:\n\t" /* adding log */                                 \
 	"mov 8(%[ctrl]), %k[idx]\n\t"                                                              \
 	"and 52(%[hook]), %k[idx]\n\t"                                                             \
 	"and $-8, %k[idx]\n\t"                                                                     \
 	"lea (%[part], %[idx]), %[ctrl]\n\t"                                                       \
 	"mov %[counter], %%rdx\n\t"                                                                \
 	"jmp 66f\n"                                                                                \
-	"65:\n\t" /* sampled route: count, or leave when a row is due */                          \
+	"65:\n\t" /* sampled route: count, or leave when a row is due */                           \
 	"sub 24(%[hook]), %%rax\n\t"                                                               \
 	"add 64(%[hook]), %%rax\n\t"                                                               \
 	"lea (%%rax, %[dom], 8), %[ctrl]\n\t"                                                      \
@@ -264,9 +262,9 @@
  * yet counted. Wait-free but for restarts, which need a preemption
  * or a signal each. Safe in signal handlers.
  */
-static inline __attribute__((always_inline)) enum tacho__result
-tacho__rseq_write(struct tacho__hook *hook, tacho_u32 principal, tacho_u32 correspondent,
-		  tacho_u64 counter, const int sampled)
+static inline __attribute__((always_inline)) enum tacho__result tacho__rseq_write(
+	struct tacho__hook *hook, tacho_u32 principal, tacho_u32 correspondent, tacho_u64 counter,
+	const int sampled)
 {
 	tacho_u64 part, ctrl, idx, dom, cor, rdx;
 	tacho_u32 result;
@@ -276,8 +274,8 @@ tacho__rseq_write(struct tacho__hook *hook, tacho_u32 principal, tacho_u32 corre
 			 "mov 12(%[ctrl]), %k[idx]\n\t"
 			 "and (%[ctrl]), %[idx]\n\t" TACHO__RSEQ_BODIES
 			 "xor %%eax, %%eax\n\t" TACHO__RSEQ_END "5:\n\t"
-			 : [part] "=&r"(part), [dom] "=&r"(dom), [cor] "=&r"(cor), [ctrl] "=&r"(ctrl),
-			   [idx] "=&r"(idx), "=&a"(result), "=&d"(rdx)
+			 : [part] "=&r"(part), [dom] "=&r"(dom), [cor] "=&r"(cor),
+			   [ctrl] "=&r"(ctrl), [idx] "=&r"(idx), "=&a"(result), "=&d"(rdx)
 			 : [hook] "r"(hook), [counter] "r"(counter), [peer] "r"(correspondent),
 			   [principal] "r"(principal), [sampled] "i"(sampled)
 			 : "cc", "memory");
@@ -288,8 +286,8 @@ tacho__rseq_write(struct tacho__hook *hook, tacho_u32 principal, tacho_u32 corre
  * Count one event of a sampled route, as a sequence of its own: the count is its commit.
  * Returns DUE when the threshold is reached and the caller writes the row, SKIP otherwise, OFF.
  */
-static inline __attribute__((always_inline)) enum tacho__result
-tacho__rseq_sample(struct tacho__hook *hook, tacho_u32 principal, tacho_u32 correspondent)
+static inline __attribute__((always_inline)) enum tacho__result tacho__rseq_sample(
+	struct tacho__hook *hook, tacho_u32 principal, tacho_u32 correspondent)
 {
 	tacho_u64 part, pos, dom, cor, rdx;
 	tacho_u32 result;
