@@ -326,8 +326,8 @@ static void storm_check(struct storm *storm, const struct tacho_row *row)
 	storm->rows++;
 	for (int i = 0; i < NR_STORM; i++)
 		ours |= row->event == storm->ids[i];
-	if (ours && row->domain >= 1 && row->domain <= NR_THREADS &&
-	    row->correspondent == PEER && row->time != 0 &&
+	if (ours && row->domain >= 1 && row->domain <= NR_THREADS && row->correspondent == PEER &&
+	    row->time != 0 &&
 	    row->counter == whole((uint32_t)(row->counter >> 32), row->event, row->domain))
 		return;
 	if (storm->bad++ < 5)

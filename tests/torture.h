@@ -291,7 +291,7 @@ static void *watchdog_run(void *arg)
 	while (!tacho_load_relaxed(&stop)) {
 		if (t_now_ns() > limit) {
 			printf("     hang: %s (TORTURE_SEED=%llu), %u parked, %u in handlers\n",
-			       __atomic_load_n(&stage, __ATOMIC_RELAXED), (unsigned long long)seed,
+			       tacho_load_relaxed(&stage), (unsigned long long)seed,
 			       tacho_load_relaxed(&parked), tacho_load_relaxed(&handling));
 			fflush(stdout);
 			_exit(1);
@@ -303,7 +303,7 @@ static void *watchdog_run(void *arg)
 
 static void at_stage(const char *what)
 {
-	__atomic_store_n(&stage, what, __ATOMIC_RELAXED);
+	tacho_store_relaxed(&stage, what);
 }
 
 /* Until nobody logs, or until all do; the watchdog bounds it. */

@@ -15,9 +15,11 @@ TACHO_EVENT(round, TACHO_SPAN, "usdt.round", "", "", "the same, as a span");
 /* A leaf function: what it has on the stack is below the stack pointer. */
 __attribute__((noinline)) static long long leaf_sum(long long n)
 {
-	volatile long long kept[4] = { n, n + 1, n + 2, n + 3 };
+	long long kept[4] = { n, n + 1, n + 2, n + 3 };
 
+	__asm__("" : "+m"(kept));
 	TACHO_LOG(leaf, (tacho_u64)n);
+	__asm__("" : "+m"(kept));
 	return kept[0] + kept[1] + kept[2] + kept[3] - 4 * n;
 }
 
