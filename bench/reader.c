@@ -52,7 +52,7 @@
 #define BATCH	   256u
 #define MAX_TRIES  1000u
 #define STEP	   256u /* rows */
-#define STILL	   64u /* looks at a position that does not move */
+#define STILL	   256u /* looks at a position that does not move */
 #define GIVE_UP_NS 2000000.0
 #define REPEAT_NS  5000000u
 #define CACHED_NS  500000.0

@@ -170,7 +170,6 @@ unsigned int v_steps(void); /* accesses of this thread (without its handler's) s
 void v_forget(uint64_t summary);
 /* What the running thread writes is marked with it, for v_message. */
 void v_mark(uint32_t mark);
-uint32_t v_marked(void);
 /* In end: message i of a location in modification order, from the initial value on; false: no more. */
 bool v_message(const void *p, unsigned int i, uint64_t *value, uint32_t *mark);
 

@@ -61,7 +61,6 @@ void v_explore(const struct v_scenario *scenario, const struct v_mutant *mutant,
 
 void v_i_sequence_end(void); /* a restartable sequence is committed or was left */
 bool v_i_tracing(void);
-uint32_t v_i_depth(void); /* signal handlers that the running thread is in */
 void v_i_point(void); /* the running thread is about to do something that others can see */
 void v_i_step(void); /* ... has done it */
 void v_i_read(uint64_t value); /* ... has learnt this */

@@ -190,6 +190,7 @@ static const struct v_mutant mutants[] = {
 	{ "H2", "the hook's use is seen without acquire", no_h2, NULL },
 	{ "GRACE", "the area is taken back without waiting", NULL, NULL },
 	{ "ONE_SET", "only the set that is current is waited for", one_set, one_set_loaded },
+	{ "REFILL", "a hook is filled in again although a writer may be late", NULL, NULL },
 	{ "MEMBARRIER", "sequences are not restarted when a hook goes", NULL, NULL },
 	{ "HOIST", "whether the hook is in use is asked ahead of the sequence", NULL, NULL },
 };

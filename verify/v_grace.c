@@ -7,7 +7,7 @@
  * not his at that moment: not one that was taken back, not one whose hook he cannot know to be
  * complete, and every use must happen before the grace period ends.
  *
- * hook_set and hook_clear repeat those of lib/attach.c, site repeats log_event of lib/hot.c.
+ * What is not lib/slow.c repeats lib/attach.c (hook_fill, hook_set, hook_clear) and lib/hot.c (site).
  */
 #include <string.h>
 
@@ -27,6 +27,7 @@ struct grace_options {
 	unsigned int sessions; /* that go; one more comes */
 	unsigned int layout;
 	bool rseq;
+	bool late; /* before that, the event is switched off and on again */
 };
 
 static struct v_area areas[V_AREAS];
@@ -35,23 +36,32 @@ static const struct grace_options *options;
 
 /* --- lib/attach.c ----------------------------------------------------------------------------- */
 
-static void hook_set(struct tacho__hook *hook, const struct v_area *area, tacho_u32 nr_cpus)
+static void hook_fill(struct tacho__hook *hook, unsigned int index)
 {
-	hook->stride = area->hook.stride;
-	hook->parts = area->hook.parts;
-	hook->routes = area->hook.routes;
-	hook->samples = area->hook.samples;
-	hook->principals = area->hook.principals;
-	hook->principal_mask = area->hook.principal_mask;
-	hook->domain_mask = area->hook.domain_mask;
-	hook->control_mask = area->hook.control_mask;
-	hook->body_mask = area->hook.body_mask;
-	hook->guess = area->hook.guess;
-	hook->source = area->hook.source;
+	const struct tacho__hook *from = &areas[index].hook;
+
+	v_lend(v_area_name[index]);
+	hook->stride = from->stride;
+	hook->parts = from->parts;
+	hook->routes = from->routes;
+	hook->samples = from->samples;
+	hook->principals = from->principals;
+	hook->principal_mask = from->principal_mask;
+	hook->domain_mask = from->domain_mask;
+	hook->control_mask = from->control_mask;
+	hook->body_mask = from->body_mask;
+	hook->source = from->source;
+}
+
+static void hook_set(struct tacho__hook *hook, unsigned int index)
+{
+	if (!hook->parts || v_mutant_is("REFILL"))
+		hook_fill(hook, index);
+	hook->guess = areas[index].hook.guess;
 	if (options->rseq)
-		tacho_store_release(&hook->nr_cpus, nr_cpus); /* H */
+		tacho_store_release(&hook->nr_cpus, V_MAX_CPUS); /* H */
 	else
-		tacho_store_release(&hook->generic_cpus, nr_cpus); /* H */
+		tacho_store_release(&hook->generic_cpus, 1); /* H */
 	if (!options->rseq)
 		tacho_store_release(&event.more, 1);
 }
@@ -99,19 +109,28 @@ static void handler(void)
 	site(12);
 }
 
+/* tacho_i_detach and the next tacho_i_attach and tacho_i_enable. */
+static void session_change(unsigned int session)
+{
+	hook_clear(&event.hook);
+	if (!v_mutant_is("GRACE"))
+		v_check(tacho_i_grace() == 0, "the grace period has no end");
+	v_take_back(v_area_name[session % V_AREAS]);
+	event.hook.parts = NULL;
+	hook_set(&event.hook, (session + 1) % V_AREAS);
+}
+
 static void control(void)
 {
-	const tacho_u32 nr_cpus = v_scenario->cpus ? V_MAX_CPUS : 1;
-
+	if (options->late) {
+		/* tacho_i_disable whose grace period was not long enough, and tacho_i_enable */
+		hook_clear(&event.hook);
+		hook_set(&event.hook, 0);
+	}
 	/* the first session is there from the beginning */
 	for (unsigned int session = 0; session < options->sessions; session++) {
 		v_forget(session);
-		hook_clear(&event.hook);
-		if (!v_mutant_is("GRACE"))
-			v_check(tacho_i_grace() == 0, "the grace period has no end");
-		v_take_back(v_area_name[session % V_AREAS]);
-		v_lend(v_area_name[(session + 1) % V_AREAS]);
-		hook_set(&event.hook, &areas[(session + 1) % V_AREAS], nr_cpus);
+		session_change(session);
 	}
 }
 
@@ -182,7 +201,7 @@ const struct v_scenario v_grace_generic = {
 	.begin = begin,
 	.end = end,
 	.thread = { WRITER_0, WRITER_1, CONTROL },
-	.arg = &(const struct grace_options){ { 1, 1 }, 1, PLAIN, false },
+	.arg = &(const struct grace_options){ { 1, 1 }, 1, PLAIN, false, false },
 	.cover = { FIRST, SECOND, WAITS },
 	.mutants = "G G2 G3 H H2 GRACE",
 };
@@ -194,7 +213,7 @@ const struct v_scenario v_grace_twice = {
 	.begin = begin,
 	.end = end,
 	.thread = { WRITER_0, WRITER_1, CONTROL },
-	.arg = &(const struct grace_options){ { 1, 1 }, 2, PLAIN, false },
+	.arg = &(const struct grace_options){ { 1, 1 }, 2, PLAIN, false, false },
 	.cover = { FIRST, SECOND, WAITS },
 	.full = true,
 };
@@ -206,7 +225,7 @@ const struct v_scenario v_grace_signal = {
 	.begin = begin,
 	.end = end,
 	.thread = { SIGNALLED, NOBODY, CONTROL },
-	.arg = &(const struct grace_options){ { 1, 0 }, 1, PLAIN, false },
+	.arg = &(const struct grace_options){ { 1, 0 }, 1, PLAIN, false, false },
 	.cover = { FIRST, SECOND, WAITS },
 	.mutants = "G G2 GRACE",
 };
@@ -218,20 +237,32 @@ const struct v_scenario v_grace_sets = {
 	.begin = begin,
 	.end = end,
 	.thread = { WRITER_0, NOBODY, CONTROL },
-	.arg = &(const struct grace_options){ { 1, 0 }, 2, PLAIN, false },
+	.arg = &(const struct grace_options){ { 1, 0 }, 2, PLAIN, false, false },
 	.cover = { FIRST, SECOND, WAITS },
 	.mutants = "ONE_SET",
 };
 
-const struct v_scenario v_grace_rseq = {
-	.name = "grace/rseq",
-	.says = "the same with restartable writers",
+const struct v_scenario v_grace_late = {
+	.name = "grace/late",
+	.says = "an event goes off and on again under a writer that is late",
 	.setup = setup,
 	.begin = begin,
 	.end = end,
 	.thread = { WRITER_0, NOBODY, CONTROL },
-	.cpus = 3,
-	.arg = &(const struct grace_options){ { 1, 0 }, 1, PLAIN, true },
-	.cover = { FIRST, SECOND },
-	.mutants = "H HOIST MEMBARRIER GRACE",
+	.arg = &(const struct grace_options){ { 1, 0 }, 1, PLAIN, false, true },
+	.cover = { FIRST, SECOND, WAITS },
+	.mutants = "REFILL GRACE",
+};
+
+const struct v_scenario v_grace_rseq = {
+	.name = "grace/rseq",
+	.says = "the same with restartable writers, one of them on a CPU without a part",
+	.setup = setup,
+	.begin = begin,
+	.end = end,
+	.thread = { WRITER_0, NO_PART, CONTROL },
+	.cpus = 4,
+	.arg = &(const struct grace_options){ { 1, 1 }, 1, PLAIN, true, false },
+	.cover = { FIRST, SECOND, WAITS },
+	.mutants = "G G2 H HOIST MEMBARRIER GRACE",
 };

@@ -3,8 +3,8 @@
  * v_rseq.c: the restartable writer of include/tacho/arch/x86_64.h, instruction for instruction.
  *
  * Assembler cannot run in the model, so this is a transcription: one statement for each load and
- * store of the original, in its order, with its masks. v_asm.c runs both over the same areas, with
- * every layout, and compares what they leave. x86 keeps loads in order and stores in order; that is
+ * store of the original, in its order, with its masks. v_transcript.c runs both over the same areas,
+ * with every layout, and compares what they leave. x86 keeps loads in order and stores in order; that is
  * written down here as the acquire and release that hot.h names (A, C and H), no more: what x86 gives
  * beyond them is not used.
  *

@@ -23,6 +23,6 @@ extern const struct v_scenario v_sample_generic, v_sample_rseq, v_sample_session
 extern const struct v_scenario v_hostile_generic, v_hostile_rseq, v_hostile_reader;
 /* v_grace.c */
 extern const struct v_scenario v_grace_generic, v_grace_twice, v_grace_signal, v_grace_sets,
-	v_grace_rseq;
+	v_grace_late, v_grace_rseq;
 
 #endif /* VERIFY_V_SCENARIOS_H */

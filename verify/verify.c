@@ -39,7 +39,7 @@ static const struct v_scenario *const scenarios[] = {
 	&v_hostile_generic, &v_hostile_rseq,	&v_hostile_reader,
 
 	&v_grace_generic,   &v_grace_twice,	&v_grace_signal,   &v_grace_sets,
-	&v_grace_rseq,
+	&v_grace_late,	    &v_grace_rseq,
 };
 #define NR_SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 
