@@ -129,6 +129,12 @@ static void no_g3(struct v_op *op)
 		op->order = V_RELAXED;
 }
 
+static void no_guard(const struct v_op *op, uint64_t *value)
+{
+	if (op->tag == V_TAG_GUARD && op->kind == V_LOAD)
+		*value = 0;
+}
+
 static void no_h(struct v_op *op)
 {
 	if (is(op, V_STORE, V_TAG_HOOK, V_RELEASE))
@@ -186,6 +192,7 @@ static const struct v_mutant mutants[] = {
 	{ "G", "the writer's entry is not sequentially consistent", no_g, NULL },
 	{ "G2", "the control thread's side is not sequentially consistent", no_g2, NULL },
 	{ "G3", "a writer leaves without release", no_g3, NULL },
+	{ "GUARD", "the control thread does not wait for writers out of line", NULL, no_guard },
 	{ "H", "the hook is put into use without release", no_h, NULL },
 	{ "H2", "the hook's use is seen without acquire", no_h2, NULL },
 	{ "GRACE", "the area is taken back without waiting", NULL, NULL },

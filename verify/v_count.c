@@ -147,20 +147,9 @@ static void setup(void)
 	v_region("hook", V_TAG_HOOK, &area.hook, sizeof(area.hook), V_READ);
 }
 
-#define ADD (TACHO_ADD | TACHO_ENTRY_COUNTER)
-#define WRITER_0                                                                                   \
-	{                                                                                          \
-		"writer 0", writer_0, NULL, 0, false, false                                        \
-	}
-#define WRITER_1                                                                                   \
-	{                                                                                          \
-		"writer 1", writer_1, NULL, 0, false, false                                        \
-	}
-#define SIGNALLED                                                                                  \
-	{                                                                                          \
-		"writer 0", writer_0, handler, 0, false, false                                     \
-	}
-#define AGAIN "a sequence began again"
+#define ADD	  (TACHO_ADD | TACHO_ENTRY_COUNTER)
+#define WRITER(i) .name = "writer " #i, .run = writer_##i
+#define AGAIN	  "a sequence began again"
 
 const struct v_scenario v_sample_generic = {
 	.name = "sample/generic",
@@ -168,7 +157,7 @@ const struct v_scenario v_sample_generic = {
 	.setup = setup,
 	.begin = begin,
 	.end = end,
-	.thread = { SIGNALLED, WRITER_1 },
+	.thread = { { WRITER(0), .handler = handler }, { WRITER(1) } },
 	.arg = &(const struct count_options){ { 1, 2, 0, 3, 0 }, { 3, 3 }, false },
 	.mutants = "SAMPLE",
 };
@@ -179,7 +168,7 @@ const struct v_scenario v_sample_rseq = {
 	.setup = setup,
 	.begin = begin,
 	.end = end,
-	.thread = { SIGNALLED, WRITER_1 },
+	.thread = { { WRITER(0), .handler = handler }, { WRITER(1) } },
 	.cpus = 1,
 	.preemptions = 3,
 	.arg = &(const struct count_options){ { 1, 2, 0, 3, 0 }, { 3, 3 }, true },
@@ -193,7 +182,7 @@ const struct v_scenario v_sample_session = {
 	.setup = setup,
 	.begin = begin,
 	.end = end_session,
-	.thread = { WRITER_0, { "session", session, NULL, 1, false, false } },
+	.thread = { { WRITER(0) }, { .name = "session", .run = session, .cpu = 1 } },
 	.cpus = 2,
 	.arg = &(const struct count_options){ { 1, 2, 0, 3, 0 }, { 3, 0 }, true },
 };
@@ -204,7 +193,7 @@ const struct v_scenario v_add_generic = {
 	.setup = setup,
 	.begin = begin,
 	.end = end,
-	.thread = { SIGNALLED, WRITER_1 },
+	.thread = { { WRITER(0), .handler = handler }, { WRITER(1) } },
 	.arg = &(const struct count_options){ { 1, 2, ADD, 0, 0 }, { 3, 3 }, false },
 	.mutants = "ADD",
 };
@@ -215,7 +204,7 @@ const struct v_scenario v_add_rseq = {
 	.setup = setup,
 	.begin = begin,
 	.end = end,
-	.thread = { SIGNALLED, WRITER_1 },
+	.thread = { { WRITER(0), .handler = handler }, { WRITER(1) } },
 	.cpus = 1,
 	.preemptions = 3,
 	.arg = &(const struct count_options){ { 1, 2, ADD, 0, 0 }, { 3, 3 }, true },

@@ -171,28 +171,10 @@ static void setup(void)
 	v_slow_setup(options->rseq);
 }
 
-#define PLAIN TACHO_ENTRY_DOMAIN
-#define WRITER_0                                                                                   \
-	{                                                                                          \
-		"writer 0", writer_0, NULL, 0, false, false                                        \
-	}
-#define WRITER_1                                                                                   \
-	{                                                                                          \
-		"writer 1", writer_1, NULL, 1, false, false                                        \
-	}
-#define NOBODY                                                                                     \
-	{                                                                                          \
-		NULL, NULL, NULL, 0, false, false                                                  \
-	}
-#define SIGNALLED                                                                                  \
-	{                                                                                          \
-		"writer 0", writer_0, handler, 0, false, false                                     \
-	}
-#define CONTROL                                                                                    \
-	{                                                                                          \
-		"control", control, NULL, 2, false, false                                          \
-	}
-#define WAITS "the grace period had to wait"
+#define PLAIN	  TACHO_ENTRY_DOMAIN
+#define WRITER(i) .name = "writer " #i, .run = writer_##i
+#define CONTROL	  .name = "control", .run = control
+#define WAITS	  "the grace period had to wait"
 
 const struct v_scenario v_grace_generic = {
 	.name = "grace/generic",
@@ -200,10 +182,10 @@ const struct v_scenario v_grace_generic = {
 	.setup = setup,
 	.begin = begin,
 	.end = end,
-	.thread = { WRITER_0, WRITER_1, CONTROL },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { CONTROL } },
 	.arg = &(const struct grace_options){ { 1, 1 }, 1, PLAIN, false, false },
 	.cover = { FIRST, SECOND, WAITS },
-	.mutants = "G G2 G3 H H2 GRACE",
+	.mutants = "G G2 G3 GUARD H H2 GRACE",
 };
 
 const struct v_scenario v_grace_twice = {
@@ -212,7 +194,7 @@ const struct v_scenario v_grace_twice = {
 	.setup = setup,
 	.begin = begin,
 	.end = end,
-	.thread = { WRITER_0, WRITER_1, CONTROL },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { CONTROL } },
 	.arg = &(const struct grace_options){ { 1, 1 }, 2, PLAIN, false, false },
 	.cover = { FIRST, SECOND, WAITS },
 	.full = true,
@@ -224,7 +206,7 @@ const struct v_scenario v_grace_signal = {
 	.setup = setup,
 	.begin = begin,
 	.end = end,
-	.thread = { SIGNALLED, NOBODY, CONTROL },
+	.thread = { { WRITER(0), .handler = handler }, { CONTROL } },
 	.arg = &(const struct grace_options){ { 1, 0 }, 1, PLAIN, false, false },
 	.cover = { FIRST, SECOND, WAITS },
 	.mutants = "G G2 GRACE",
@@ -236,7 +218,7 @@ const struct v_scenario v_grace_sets = {
 	.setup = setup,
 	.begin = begin,
 	.end = end,
-	.thread = { WRITER_0, NOBODY, CONTROL },
+	.thread = { { WRITER(0) }, { CONTROL } },
 	.arg = &(const struct grace_options){ { 1, 0 }, 2, PLAIN, false, false },
 	.cover = { FIRST, SECOND, WAITS },
 	.mutants = "ONE_SET",
@@ -248,7 +230,7 @@ const struct v_scenario v_grace_late = {
 	.setup = setup,
 	.begin = begin,
 	.end = end,
-	.thread = { WRITER_0, NOBODY, CONTROL },
+	.thread = { { WRITER(0) }, { CONTROL } },
 	.arg = &(const struct grace_options){ { 1, 0 }, 1, PLAIN, false, true },
 	.cover = { FIRST, SECOND, WAITS },
 	.mutants = "REFILL GRACE",
@@ -260,9 +242,9 @@ const struct v_scenario v_grace_rseq = {
 	.setup = setup,
 	.begin = begin,
 	.end = end,
-	.thread = { WRITER_0, NO_PART, CONTROL },
+	.thread = { { WRITER(0) }, { WRITER(1), .cpu = 2 }, { CONTROL, .cpu = 3 } },
 	.cpus = 4,
 	.arg = &(const struct grace_options){ { 1, 1 }, 1, PLAIN, true, false },
 	.cover = { FIRST, SECOND, WAITS },
-	.mutants = "G G2 H HOIST MEMBARRIER GRACE",
+	.mutants = "GUARD H HOIST MEMBARRIER GRACE",
 };

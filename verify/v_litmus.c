@@ -392,14 +392,7 @@ static void setup(void)
 	v_region("y", V_TAG_OTHER, &y, sizeof(y), V_READ | V_WRITE);
 }
 
-#define THREAD(name)                                                                               \
-	{                                                                                          \
-		name, run, NULL, 0, false, false                                                   \
-	}
-#define OBSERVER(name)                                                                             \
-	{                                                                                          \
-		name, run, NULL, 0, false, true                                                    \
-	}
+#define THREAD(i) .name = #i, .run = run
 
 const struct v_scenario v_litmus = {
 	.name = "litmus",
@@ -408,7 +401,7 @@ const struct v_scenario v_litmus = {
 	.begin = begin,
 	.end = end,
 	.finish = finish,
-	.thread = { THREAD("0"), THREAD("1"), THREAD("2"), THREAD("3") },
+	.thread = { { THREAD(0) }, { THREAD(1) }, { THREAD(2) }, { THREAD(3) } },
 };
 
 const struct v_scenario v_litmus_observer = {
@@ -418,7 +411,10 @@ const struct v_scenario v_litmus_observer = {
 	.begin = begin,
 	.end = end,
 	.finish = finish,
-	.thread = { THREAD("0"), THREAD("1"), OBSERVER("2"), OBSERVER("3") },
+	.thread = { { THREAD(0) },
+		    { THREAD(1) },
+		    { THREAD(2), .observer = true },
+		    { THREAD(3), .observer = true } },
 };
 
 const struct v_scenario v_litmus_plain = {
@@ -428,7 +424,7 @@ const struct v_scenario v_litmus_plain = {
 	.begin = begin,
 	.end = end,
 	.finish = finish,
-	.thread = { THREAD("0"), THREAD("1"), THREAD("2"), THREAD("3") },
+	.thread = { { THREAD(0) }, { THREAD(1) }, { THREAD(2) }, { THREAD(3) } },
 	.plain = true,
 	.same_as = &v_litmus,
 };

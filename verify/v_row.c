@@ -286,26 +286,8 @@ static void setup(void)
 #define FIVE (TACHO_ENTRIES_ALL | TACHO_CLOCK_VIRTUAL)
 #define TIME (TACHO_CLOCK_TIME | TACHO_ENTRY_COUNTER)
 
-#define WRITER(i)                                                                                  \
-	{                                                                                          \
-		"writer " #i, writer_##i, NULL, 0, false, false                                    \
-	}
-#define ELSEWHERE(i)                                                                               \
-	{                                                                                          \
-		"writer " #i, writer_##i, NULL, 1, false, false                                    \
-	}
-#define SIGNALLED(i)                                                                               \
-	{                                                                                          \
-		"writer " #i, writer_##i, handler, 0, false, false                                 \
-	}
-#define MORTAL(i)                                                                                  \
-	{                                                                                          \
-		"writer " #i, writer_##i, NULL, 0, true, false                                     \
-	}
-#define READER                                                                                     \
-	{                                                                                          \
-		"reader", reader, NULL, 0, false, true                                             \
-	}
+#define WRITER(i) .name = "writer " #i, .run = writer_##i
+#define READER	  .name = "reader", .run = reader, .observer = true
 
 #define BUSY	 "a write was lost because all logs were busy"
 #define REPLACED "a row was replaced while it was read"
@@ -333,7 +315,7 @@ const struct v_scenario v_row_two = {
 	.says = "two generic writers and the reader, one log of two rows",
 	SCENARIO,
 	GENERIC(1, 2, PAIR, 2, false, 3, 2),
-	.thread = { WRITER(0), WRITER(1), READER },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { READER } },
 	.cover = { BUSY, REPLACED, LOST },
 	.mutants = "A A2 B C L L2 LOCK ORDER WINDOW",
 };
@@ -343,7 +325,7 @@ const struct v_scenario v_row_copy = {
 	.says = "the same with the reader that copies",
 	SCENARIO,
 	GENERIC(1, 2, PAIR, 2, true, 3, 3),
-	.thread = { WRITER(0), WRITER(1), READER },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { READER } },
 	.cover = { BUSY, LOST },
 	.mutants = "A A2 B C L L2 LOCK ORDER WINDOW",
 };
@@ -353,7 +335,7 @@ const struct v_scenario v_row_four = {
 	.says = "three writes each, a log of four rows",
 	SCENARIO,
 	GENERIC(1, 4, PAIR, 1, false, 3, 3),
-	.thread = { WRITER(0), WRITER(1), READER },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { READER } },
 	.cover = { BUSY, REPLACED, LOST },
 	.mutants = "A A2 B C L L2 LOCK ORDER WINDOW",
 };
@@ -363,7 +345,9 @@ const struct v_scenario v_row_signal = {
 	.says = "two writers, each with one inside a signal handler, two CPUs",
 	SCENARIO,
 	GENERIC(2, 2, PAIR, 1, false, 1, 1),
-	.thread = { SIGNALLED(0), SIGNALLED(1), READER },
+	.thread = { { WRITER(0), .handler = handler },
+		    { WRITER(1), .handler = handler },
+		    { READER } },
 	.cover = { BUSY, REPLACED, LOST },
 	.mutants = "A C L L2 LOCK ORDER",
 };
@@ -373,7 +357,7 @@ const struct v_scenario v_row_time = {
 	.says = "times of a log never go back",
 	SCENARIO,
 	GENERIC(1, 2, TIME, 1, false, 3, 2),
-	.thread = { WRITER(0), WRITER(1), READER },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { READER } },
 	.cover = { BUSY, REPLACED, LOST },
 	.mutants = "LOCK",
 };
@@ -383,7 +367,7 @@ const struct v_scenario v_row_five = {
 	.says = "rows with all five entries and the virtual clock",
 	SCENARIO,
 	GENERIC(1, 2, FIVE, 1, false, 2, 2),
-	.thread = { WRITER(0), WRITER(1), READER },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { READER } },
 	.cover = { BUSY, REPLACED, LOST },
 	.mutants = "A B C",
 };
@@ -393,7 +377,7 @@ const struct v_scenario v_row_killed = {
 	.says = "writers that are killed at any point; what they left can be read",
 	SCENARIO,
 	GENERIC(1, 2, PAIR, 1, false, 2, 2),
-	.thread = { MORTAL(0), MORTAL(1), READER },
+	.thread = { { WRITER(0), .mortal = true }, { WRITER(1), .mortal = true }, { READER } },
 	.cover = { BUSY, REPLACED, LOST, KILLED },
 	.mutants = "A ORDER",
 };
@@ -403,7 +387,7 @@ const struct v_scenario v_row_three = {
 	.says = "three generic writers",
 	SCENARIO,
 	GENERIC(1, 2, PAIR, 2, false, 2, 2, 2),
-	.thread = { WRITER(0), WRITER(1), WRITER(2), READER },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { WRITER(2) }, { READER } },
 	.cover = { BUSY, REPLACED, LOST },
 	.full = true,
 };
@@ -413,7 +397,7 @@ const struct v_scenario v_row_deep = {
 	.says = "four writes each, a log of four rows, three passes",
 	SCENARIO,
 	GENERIC(1, 4, PAIR, 3, false, 4, 4),
-	.thread = { WRITER(0), WRITER(1), READER },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { READER } },
 	.cover = { BUSY, REPLACED, LOST },
 	.full = true,
 };
@@ -423,7 +407,9 @@ const struct v_scenario v_row_signal_deep = {
 	.says = "row/signal with two writes each and two passes",
 	SCENARIO,
 	GENERIC(2, 2, PAIR, 2, false, 2, 2),
-	.thread = { SIGNALLED(0), SIGNALLED(1), READER },
+	.thread = { { WRITER(0), .handler = handler },
+		    { WRITER(1), .handler = handler },
+		    { READER } },
 	.cover = { BUSY, REPLACED, LOST },
 	.full = true,
 };
@@ -433,7 +419,7 @@ const struct v_scenario v_row_small = {
 	.says = "a write each and a reader that looks once",
 	SCENARIO,
 	GENERIC(1, 2, PAIR, 1, false, 1, 1),
-	.thread = { WRITER(0), WRITER(1), READER },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { READER } },
 	.cover = { BUSY, REPLACED, LOST },
 };
 
@@ -442,7 +428,7 @@ const struct v_scenario v_row_plain = {
 	.says = "row/small without any reduction of the search comes to the same outcomes",
 	SCENARIO,
 	GENERIC(1, 2, PAIR, 1, false, 1, 1),
-	.thread = { WRITER(0), WRITER(1), READER },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { READER } },
 	.cover = { BUSY, REPLACED, LOST },
 	.plain = true,
 	.same_as = &v_row_small,
@@ -453,7 +439,7 @@ const struct v_scenario v_row_small_deep = {
 	.says = "a write each and a reader that looks twice",
 	SCENARIO,
 	GENERIC(1, 2, PAIR, 2, false, 1, 1),
-	.thread = { WRITER(0), WRITER(1), READER },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { READER } },
 	.cover = { BUSY, REPLACED, LOST },
 	.full = true,
 };
@@ -463,7 +449,7 @@ const struct v_scenario v_row_plain_deep = {
 	.says = "row/small-deep without any reduction of the search comes to the same outcomes",
 	SCENARIO,
 	GENERIC(1, 2, PAIR, 2, false, 1, 1),
-	.thread = { WRITER(0), WRITER(1), READER },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { READER } },
 	.cover = { BUSY, REPLACED, LOST },
 	.full = true,
 	.plain = true,
@@ -477,7 +463,7 @@ const struct v_scenario v_rseq_one = {
 	.says = "two restartable writers that preempt each other on one CPU",
 	SCENARIO,
 	RSEQ(1, 2, PAIR, 1, 2, 1),
-	.thread = { WRITER(0), WRITER(1), READER },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { READER } },
 	.cpus = 1,
 	.preemptions = 3,
 	.cover = { REPLACED, LOST, AGAIN },
@@ -489,7 +475,7 @@ const struct v_scenario v_rseq_signal = {
 	.says = "a restartable writer inside a signal handler inside one",
 	SCENARIO,
 	RSEQ(1, 2, PAIR, 1, 1, 1),
-	.thread = { SIGNALLED(0), WRITER(1), READER },
+	.thread = { { WRITER(0), .handler = handler }, { WRITER(1) }, { READER } },
 	.cpus = 1,
 	.preemptions = 2,
 	.cover = { REPLACED, LOST, AGAIN },
@@ -501,7 +487,7 @@ const struct v_scenario v_rseq_migrate = {
 	.says = "restartable writers that are moved between two CPUs",
 	SCENARIO,
 	RSEQ(2, 2, PAIR, 1, 2, 1),
-	.thread = { WRITER(0), WRITER(1), READER },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { READER } },
 	.cpus = 2,
 	.preemptions = 2,
 	.migrations = 1,
@@ -514,7 +500,7 @@ const struct v_scenario v_rseq_five = {
 	.says = "all five entries and the virtual clock, restartable",
 	SCENARIO,
 	RSEQ(1, 2, FIVE, 1, 1, 1),
-	.thread = { WRITER(0), WRITER(1), READER },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { READER } },
 	.cpus = 1,
 	.preemptions = 2,
 	.cover = { REPLACED, LOST, AGAIN },
@@ -526,7 +512,7 @@ const struct v_scenario v_rseq_killed = {
 	.says = "restartable writers that are killed at any point",
 	SCENARIO,
 	RSEQ(1, 2, PAIR, 1, 2, 1),
-	.thread = { MORTAL(0), MORTAL(1), READER },
+	.thread = { { WRITER(0), .mortal = true }, { WRITER(1), .mortal = true }, { READER } },
 	.cpus = 1,
 	.preemptions = 2,
 	.cover = { REPLACED, LOST, AGAIN, KILLED },
@@ -538,7 +524,7 @@ const struct v_scenario v_rseq_deep = {
 	.says = "rseq/one with five writes and four preemptions",
 	SCENARIO,
 	RSEQ(1, 2, PAIR, 1, 3, 2),
-	.thread = { WRITER(0), WRITER(1), READER },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { READER } },
 	.cpus = 1,
 	.preemptions = 4,
 	.cover = { REPLACED, LOST, AGAIN },
@@ -550,7 +536,7 @@ const struct v_scenario v_rseq_migrate_deep = {
 	.says = "the same with a CPU each to begin with and two migrations",
 	SCENARIO,
 	RSEQ(2, 2, PAIR, 1, 2, 1),
-	.thread = { WRITER(0), ELSEWHERE(1), READER },
+	.thread = { { WRITER(0) }, { WRITER(1), .cpu = 1 }, { READER } },
 	.cpus = 2,
 	.preemptions = 2,
 	.migrations = 2,
@@ -563,7 +549,7 @@ const struct v_scenario v_rseq_five_deep = {
 	.says = "rseq/five with rows that are replaced",
 	SCENARIO,
 	RSEQ(1, 2, FIVE, 1, 2, 1),
-	.thread = { WRITER(0), WRITER(1), READER },
+	.thread = { { WRITER(0) }, { WRITER(1) }, { READER } },
 	.cpus = 1,
 	.preemptions = 2,
 	.cover = { REPLACED, LOST, AGAIN },

@@ -141,7 +141,7 @@ const struct v_scenario v_transcript = {
 	.begin = begin,
 	.end = end,
 	.skip = skip,
-	.thread = { { "writer", run, NULL, 0, false, false } },
+	.thread = { { .name = "writer", .run = run } },
 	.cpus = 1,
 	.unaligned = true,
 	.direct = true,
