@@ -230,6 +230,27 @@ static bool object_is_main(const void *address)
 	return map->l_name[0] == '\0';
 }
 
+/*
+ * The library holds a thread and the descriptors of the sequences, which the kernel may look at after
+ * the last row: so it stays, also when it was linked into a plug-in that is closed. The shared
+ * library stays by a flag of its own. Asked for by name, because a static program that names dlopen is
+ * warned by its linker; it has none to find, and nothing to stay in.
+ */
+static void library_stay(void)
+{
+	union {
+		void *address;
+		void *(*call)(const char *file, int mode);
+	} open_library;
+	Dl_info info;
+
+	if (object_is_main(&objects) || !dladdr(&objects, &info))
+		return;
+	open_library.address = dlsym(RTLD_DEFAULT, "dlopen");
+	if (open_library.address)
+		(void)open_library.call(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
 TACHO_EXPORT void tacho__object_add(struct tacho__object *object)
 {
 	tacho_i_control_lock();
@@ -241,6 +262,7 @@ TACHO_EXPORT void tacho__object_add(struct tacho__object *object)
 		     event++)
 			if (event_add(*event) != 0)
 				break;
+		library_stay();
 		tacho_i_control_start();
 	}
 	tacho_i_control_unlock();
