@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -292,6 +293,16 @@ RIG_UNUSED static long rig_restored(int pid)
 }
 
 /* --- programs --------------------------------------------------------------------------------- */
+
+/*
+ * Where nobody else looks for components: other sessions on this machine would connect to those of
+ * the test. Only for a process that is no component itself; without the privilege nothing changes.
+ */
+RIG_UNUSED static void rig_alone(void)
+{
+	if (unshare(CLONE_NEWNET) != 0)
+		printf("     not in a network namespace of its own: %s\n", strerror(errno));
+}
 
 /* A program of tests/programs that obeys lines and answers each with one. */
 struct rig_program {

@@ -494,4 +494,8 @@ T_CASE(red_zone_and_registers_generic)
 	untouched_case(true);
 }
 
-T_MAIN
+int main(int argc, char **argv)
+{
+	rig_alone();
+	return t_main(argc, argv);
+}

@@ -180,6 +180,7 @@ static const struct v_mutant mutants[] = {
 	  wide_window_loaded },
 	{ "ADD", "the sum is read and written, not added to", plain_add, NULL },
 	{ "SAMPLE", "the count of a sample is written whatever it has become", plain_count, NULL },
+	{ "THRESHOLD", "a count writes the threshold beside it, as it found it", NULL, NULL },
 	{ "RESTART", "a sequence that was preempted goes on", NULL, NULL },
 	{ "CPU", "the CPU is asked for ahead of the sequence", NULL, NULL },
 	{ "VIRTUAL", "the virtual clock stands still", NULL, NULL },

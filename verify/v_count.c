@@ -185,6 +185,7 @@ const struct v_scenario v_sample_session = {
 	.thread = { { WRITER(0) }, { .name = "session", .run = session, .cpu = 1 } },
 	.cpus = 2,
 	.arg = &(const struct count_options){ { 1, 2, 0, 3, 0 }, { 3, 0 }, true },
+	.mutants = "THRESHOLD",
 };
 
 const struct v_scenario v_add_generic = {

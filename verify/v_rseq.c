@@ -71,9 +71,12 @@ static enum tacho__result count(const struct tacho__hook *hook, const struct res
 {
 	struct tacho_sample *sample = sample_of(hook, resolved);
 	tacho_u32 next = tacho_load_relaxed(&sample->count) + 1;
+	tacho_u32 threshold = tacho_load_relaxed(&sample->threshold);
 
-	if (next >= tacho_load_relaxed(&sample->threshold))
+	if (next >= threshold)
 		return TACHO__SAMPLED;
+	if (v_mutant_is("THRESHOLD"))
+		tacho_store_relaxed(&sample->threshold, threshold);
 	v_commit(&sample->count, next, V_RELAXED);
 	return TACHO__DONE;
 }
