@@ -187,9 +187,9 @@ static int layout_make(struct tacho_area *h, const struct tacho_area_options *op
 		    h->nr_domains);
 	h->principals_off = off;
 	section_set(h, &off, TACHO_SECTION_PRINCIPALS, sizeof(tacho_u32), h->nr_principals);
-	off = ROUND_UP(off, (tacho_u64)page);
-	h->parts_off = off;
 	h->part_stride = ROUND_UP((tacho_u64)h->body_size + TACHO_PAGE, page);
+	off = ROUND_UP(off, options->flags & TACHO_AREA_ARRAY ? h->part_stride : page);
+	h->parts_off = off;
 	section_set(h, &off, TACHO_SECTION_PARTS, h->part_stride, h->nr_cpus);
 	h->size = off;
 	return 0;
@@ -315,11 +315,52 @@ static void prefault(struct tacho_memory *memory, uint64_t from)
 		tacho_add_relaxed(memory->base + off, 0);
 }
 
+/* Complete the header with the clock, and write it: from here on the memory is an area. */
+static int header_write(struct tacho_memory *memory, struct tacho_area *header)
+{
+	struct tacho_i_clock clock;
+	int error = tacho_i_clock_calibrate(header->clock_source, &clock);
+
+	if (error < 0) {
+		notice_add(memory, "this process cannot read clock source %u",
+			   header->clock_source);
+		return error;
+	}
+	header->clock_mult = clock.mult;
+	header->clock_shift = clock.shift;
+	header->clock_base = clock.base;
+	header->clock_base_ns = clock.base_ns;
+	memcpy(memory->base, header, sizeof(*header));
+	((tacho_u32 *)(void *)(memory->base + header->principals_off))[header->nr_principals - 1] =
+		TACHO_NONE;
+	return 0;
+}
+
+int tacho_i_memory_plan(struct tacho_memory *memory, struct tacho_area *header,
+			const struct tacho_area_options *options)
+{
+	*memory = (struct tacho_memory){ .fd = -1, .logs_used = 1 };
+	return layout_check(memory, header, options, TACHO_PAGE);
+}
+
+int tacho_i_memory_adopt(struct tacho_memory *memory, struct tacho_area *header, void *base)
+{
+	int error;
+
+	memory->base = base;
+	memory->size = header->size;
+	error = header_write(memory, header);
+	if (error < 0) {
+		memory->base = NULL;
+		memory->size = 0;
+	}
+	return error;
+}
+
 TACHO_EXPORT int tacho_memory_create(struct tacho_memory *memory,
 				     const struct tacho_area_options *options)
 {
 	static const struct tacho_area_options defaults;
-	struct tacho_i_clock clock;
 	struct tacho_area header;
 	bool huge, placed = false;
 	int error;
@@ -330,18 +371,11 @@ TACHO_EXPORT int tacho_memory_create(struct tacho_memory *memory,
 	error = area_map(memory, &header, options, &huge);
 	if (error < 0)
 		return error;
-	error = tacho_i_clock_calibrate(header.clock_source, &clock);
-	if (error < 0)
-		goto out;
-	header.clock_mult = clock.mult;
-	header.clock_shift = clock.shift;
-	header.clock_base = clock.base;
-	header.clock_base_ns = clock.base_ns;
 	if (!(options->flags & TACHO_AREA_NO_NUMA))
 		placed = parts_place(memory, &header);
-	memcpy(memory->base, &header, sizeof(header));
-	((tacho_u32 *)(void *)(memory->base + header.principals_off))[header.nr_principals - 1] =
-		TACHO_NONE;
+	error = header_write(memory, &header);
+	if (error < 0)
+		goto out;
 	if (options->flags & TACHO_AREA_PREFAULT)
 		prefault(memory, 0);
 	else if (huge && placed)
@@ -350,7 +384,6 @@ TACHO_EXPORT int tacho_memory_create(struct tacho_memory *memory,
 		notice_add(memory, "not locked: %s (ulimit -l)", strerrordesc_np(errno));
 	return 0;
 out:
-	notice_add(memory, "this process cannot read clock source %u", header.clock_source);
 	munmap(memory->base, memory->size);
 	close(memory->fd);
 	memory->fd = -1;

@@ -37,6 +37,14 @@ void tacho_i_header_copy(struct tacho_area *copy, const void *base);
 /* area.c: the session's side of an area */
 
 struct tacho_memory;
+struct tacho_area_options;
+/*
+ * An area in memory that is not ours to choose: plan says how it is laid out, adopt makes an area of
+ * base, header->size zero bytes that stay the caller's. Both return 0 or -errno, with memory->notice.
+ */
+int tacho_i_memory_plan(struct tacho_memory *memory, struct tacho_area *header,
+			const struct tacho_area_options *options);
+int tacho_i_memory_adopt(struct tacho_memory *memory, struct tacho_area *header, void *base);
 /* Put the component's events into the event table, each at its id. 0, -EINVAL: no room, -EUCLEAN. */
 int tacho_i_memory_events(const struct tacho_memory *memory, const struct tacho_event_entry *entry,
 			  size_t nr);
@@ -136,6 +144,14 @@ int tacho_i_listener_open(struct tacho_i_listener *listener, int pid, int wait_m
 void tacho_i_control_lock(void);
 void tacho_i_control_unlock(void);
 void tacho_i_control_start(void); /* listen; once per process, idempotent; the lock is held */
+
+/* session.c: the session's side of the protocol */
+
+/*
+ * Check a string that somebody else wrote: it must end within size, else -EPROTO. Everything that a
+ * terminal might obey, or that is not UTF-8, becomes '?', and what stands behind the end becomes zero.
+ */
+int tacho_i_text_check(char *text, size_t size);
 
 /* principal.c: names of principals */
 

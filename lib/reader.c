@@ -122,6 +122,24 @@ TACHO_EXPORT uint64_t tacho_view_lost(const struct tacho_view *view, uint32_t cp
 	return tacho_load_relaxed(&part->lost[reason]);
 }
 
+TACHO_EXPORT int tacho_view_running(const struct tacho_view *view, uint32_t cpu, uint32_t *domain,
+				    uint64_t *since)
+{
+	const struct tacho_cpu *part = (const struct tacho_cpu *)(const void *)part_at(view, cpu);
+
+	if (!part)
+		return -EINVAL;
+	/* Q, acquire, with the writer's order: since 0, domain, since. Without it a domain gets the
+	 * time of its neighbour. */
+	for (int tries = 0; tries < 100; tries++) {
+		*since = tacho_load_acquire(&part->running_since);
+		*domain = tacho_load_acquire(&part->running_domain) & (view->header.nr_domains - 1);
+		if (tacho_load_relaxed(&part->running_since) == *since)
+			return *since ? 0 : -ENODATA;
+	}
+	return -EAGAIN;
+}
+
 TACHO_EXPORT uint64_t tacho_view_ticks_ns(const struct tacho_view *view, uint64_t ticks)
 {
 	const struct tacho_area *area = (const struct tacho_area *)(const void *)view->base;

@@ -63,11 +63,7 @@ static size_t printable_length(const unsigned char *s, size_t left)
 	return len;
 }
 
-/*
- * Check a string that came from a component: it must end within size. Everything that a terminal
- * might obey, or that is not UTF-8, becomes '?', and what stands behind the end becomes zero.
- */
-static int text_check(char *text, size_t size)
+int tacho_i_text_check(char *text, size_t size)
 {
 	size_t len = strnlen(text, size), i = 0, step;
 
@@ -227,7 +223,7 @@ static int message_reply(struct tacho_target *target, union packet *packet)
 
 	if (packet->head.type != TACHO_MSG_REPLY || !reply || packet->head.nr != 1 ||
 	    reply->error > 0 || reply->error < -4095 ||
-	    text_check(reply->text, sizeof(reply->text)))
+	    tacho_i_text_check(reply->text, sizeof(reply->text)))
 		return broken(target, -EPROTO, "process %d answers with a wrong message (type %u)",
 			      target->pid, packet->head.type);
 	if (reply->error)
@@ -264,7 +260,7 @@ static int info_take(struct tacho_target *target, union packet *packet)
 	if (info->pid != (uint32_t)target->own_pid || info->writer < 1 || info->writer > 2 ||
 	    (info->clock_source != TACHO_SOURCE_TSC &&
 	     info->clock_source != TACHO_SOURCE_MONOTONIC) ||
-	    text_check(info->name, sizeof(info->name)))
+	    tacho_i_text_check(info->name, sizeof(info->name)))
 		return -EPROTO;
 	target->clock_source = info->clock_source;
 	target->writer = info->writer;
@@ -289,10 +285,10 @@ static int events_take(struct tacho_target *target, union packet *packet)
 		if (event->id != target->nr_events || event->id >= TACHO_MAX_EVENTS ||
 		    event->kind > TACHO_SAMPLE || (event->kind && !event->name[0]))
 			return -EPROTO;
-		if (text_check(event->name, sizeof(event->name)) ||
-		    text_check(event->counter, sizeof(event->counter)) ||
-		    text_check(event->correspondent, sizeof(event->correspondent)) ||
-		    text_check(event->doc, sizeof(event->doc)))
+		if (tacho_i_text_check(event->name, sizeof(event->name)) ||
+		    tacho_i_text_check(event->counter, sizeof(event->counter)) ||
+		    tacho_i_text_check(event->correspondent, sizeof(event->correspondent)) ||
+		    tacho_i_text_check(event->doc, sizeof(event->doc)))
 			return -EPROTO;
 		if ((event->id & (event->id - 1)) == 0) { /* full at each power of two */
 			grown = realloc(target->events,
@@ -316,7 +312,7 @@ static int principals_take(struct tacho_target *target, union packet *packet)
 		return -EPROTO;
 	for (i = 0; i < packet->head.nr; i++, principal++) {
 		if (principal->principal == TACHO_NONE ||
-		    text_check(principal->name, sizeof(principal->name)))
+		    tacho_i_text_check(principal->name, sizeof(principal->name)))
 			return -EPROTO;
 		if ((nr & (nr - 1)) == 0) {
 			grown = realloc(target->principals, (nr ? nr * 2u : 1u) * sizeof(*grown));

@@ -446,7 +446,7 @@ static void header_check(struct walk *walk)
 
 static void event_check(struct walk *walk, uint64_t off, uint64_t i)
 {
-	const uint32_t known = TACHO_EVENT_ON | TACHO_EVENT_TICKS;
+	const uint32_t known = TACHO_EVENT_ON | TACHO_EVENT_TICKS | TACHO_EVENT_DATA;
 	uint32_t kind = load32(walk, off + offsetof(struct tacho_event_entry, kind));
 	uint32_t id = load32(walk, off + offsetof(struct tacho_event_entry, id));
 	uint32_t flags = load32(walk, off + offsetof(struct tacho_event_entry, flags));
@@ -703,6 +703,7 @@ static void cpu_check(struct walk *walk, long given)
 	uint64_t lost = off + offsetof(struct tacho_cpu, lost);
 	uint32_t cpu = load32(walk, off + offsetof(struct tacho_cpu, cpu));
 	uint32_t node = load32(walk, off + offsetof(struct tacho_cpu, node));
+	uint32_t running = load32(walk, off + offsetof(struct tacho_cpu, running_domain));
 
 	if (cpu != walk->cpu && (given != 0 || cpu != 0))
 		report(walk, TACHO_ERROR, off + offsetof(struct tacho_cpu, cpu),
@@ -715,8 +716,12 @@ static void cpu_check(struct walk *walk, long given)
 		   (sizeof(((struct tacho_cpu *)NULL)->lost) / sizeof(tacho_u64) - TACHO_NR_LOST) *
 			   sizeof(tacho_u64),
 		   "a count of losses without a reason");
-	zero_check(walk, off + offsetof(struct tacho_cpu, pad),
-		   sizeof(((struct tacho_cpu *)NULL)->pad), "tacho_cpu: pad");
+	if (running >= walk->h.nr_domains)
+		report(walk, TACHO_ERROR, off + offsetof(struct tacho_cpu, running_domain),
+		       "CPU %u: running_domain is %u, there are %u", walk->cpu, running,
+		       walk->h.nr_domains);
+	zero_check(walk, off + offsetof(struct tacho_cpu, pad0), /* pad too, behind it */
+		   sizeof(struct tacho_cpu) - offsetof(struct tacho_cpu, pad0), "tacho_cpu: pad");
 }
 
 /* Valid control registers never reach it; it is there for the others. */

@@ -148,17 +148,25 @@ enum tacho_lost {
 	TACHO_LOST_CPU, /* the CPU has no part in this area */
 	TACHO_LOST_RSEQ, /* the thread has no restartable sequences, the component relies on them */
 	TACHO_LOST_LAYOUT, /* the layout byte is not defined in this version */
+	TACHO_LOST_NESTED, /* the kernel does not run a program inside itself; counted for CPU 0 */
 	TACHO_NR_LOST,
 };
 
-/* The first 128 bytes of a part. cpu and node are 0 until the session gives out the first log. */
+/*
+ * The first 128 bytes of a part. cpu and node are 0 until the session gives out the first log.
+ * running: the span of cpu.service that has no row yet. The writer stores since 0, the domain, since,
+ * in this order, so that who reads since, domain and since again, and finds the same, has a pair.
+ */
 struct tacho_cpu {
 	tacho_u64 virtual_clock; /* [writer] strictly increasing per CPU; may skip a number */
 	tacho_u64 tick; /* [session] the clock source when the session last ticked */
 	tacho_u64 lost[6]; /* [writer] by enum tacho_lost, events */
 	tacho_u32 cpu; /* [session] number of the CPU */
 	tacho_u32 node; /* [session] NUMA node that the part was placed on, or TACHO_NONE */
-	tacho_u64 pad[7];
+	tacho_u64 running_since; /* [writer] clock source when running_domain came; 0: unknown */
+	tacho_u32 running_domain; /* [writer] the domain that has the CPU */
+	tacho_u32 pad0;
+	tacho_u64 pad[5];
 };
 TACHO_CHECK_SIZE(struct tacho_cpu, 128);
 TACHO_CHECK_OFFSET(struct tacho_cpu, lost, 16);
@@ -216,6 +224,7 @@ struct tacho_event_entry {
 TACHO_CHECK_SIZE(struct tacho_event_entry, 256);
 #define TACHO_EVENT_ON	  0x1u /* enabled when the table was made */
 #define TACHO_EVENT_TICKS 0x2u /* the counter is in units of the clock source */
+#define TACHO_EVENT_DATA  0x4u /* the correspondent is no domain but a number of the event's own */
 
 /* A domain of the session: a name for a person. Index: domain. */
 struct tacho_domain_entry {

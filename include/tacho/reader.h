@@ -154,6 +154,13 @@ int tacho_view_sum(const struct tacho_view *view, uint32_t cpu, uint32_t log, ui
 /* Events that a CPU's writers lost, by enum tacho_lost. */
 uint64_t tacho_view_lost(const struct tacho_view *view, uint32_t cpu, uint32_t reason);
 
+/*
+ * Which domain has a CPU, and since when (in the unit of the clock source). Returns 0; -EAGAIN: it
+ * changes faster than we look; -ENODATA: nobody keeps it; -EINVAL: no such CPU.
+ */
+int tacho_view_running(const struct tacho_view *view, uint32_t cpu, uint32_t *domain,
+		       uint64_t *since);
+
 /* A time of the clock source, and a difference of two, in ns; both end at 0 and UINT64_MAX. */
 uint64_t tacho_view_ns(const struct tacho_view *view, uint64_t time);
 uint64_t tacho_view_ticks_ns(const struct tacho_view *view, uint64_t ticks);

@@ -39,6 +39,8 @@ struct tacho_area_options {
 #define TACHO_AREA_HUGE                                                                            \
 	0x4u /* 2 MB pages, reserved now; small pages and a notice if there are none */
 #define TACHO_AREA_NO_NUMA 0x8u /* do not place parts on their CPU's node */
+#define TACHO_AREA_ARRAY                                                                           \
+	0x10u /* parts begin at a multiple of their stride: the area is an array of equal values */
 
 /* An area that this process made: memory, file and what has been given out of it. */
 struct tacho_memory {

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * facts.h: rows in, per-domain facts out.
+ *
+ * The engine of section 4.5 of paper 001. Its only input is a stream of rows (struct tacho_row), with the
+ * event numbers of kernel/events.h, plus the moments at which an interval ends; where the rows come
+ * from, a live area or a recording, it does not know. The same rows give the same facts, always.
+ * It reads no clock, no file and no area, prints nothing, and needs no privileges.
+ *
+ * An interval is what lies between two calls of tacho_facts_end. Times are ns of CLOCK_MONOTONIC.
+ *
+ * Conservation: for every CPU that is watched, over every interval,
+ *   sum over domains of service_ns (idle is a domain) == wall ns            (to 0.1 %)
+ * The engine charges what rows say. What still runs at the end of an interval has no row yet: the
+ * caller tells it (tacho_facts_running), it is charged up to the end, and taken off the row when
+ * that comes.
+ */
+#ifndef TACHO_FACTS_H
+#define TACHO_FACTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tacho/reader.h>
+
+#include "kernel/events.h"
+
+#define TACHO_FACTS_BUCKETS  48u /* of a histogram: bucket b holds 2^(b-1) <= ns < 2^b; 0 holds 0 */
+#define TACHO_FACTS_REASONS  256u /* exits of virtual machines; the last one is for all beyond */
+
+/* What happened to one domain in one interval. Sums of counters, and numbers of rows. */
+struct tacho_facts_domain {
+	uint64_t service_ns; /* on all CPUs */
+	uint64_t slices; /* rows of cpu.service */
+	uint64_t wait_ns;
+	uint64_t waits;
+	uint64_t migrations;
+	uint64_t wakes_out; /* this domain woke others */
+	uint64_t wakes_in;
+	uint64_t socket_bytes[2]; /* sent, received */
+	uint64_t pipe_bytes[2]; /* written, read */
+	uint64_t futexes;
+	uint64_t rss_pages; /* last value: file + anon + shmem; not a sum */
+	uint64_t faults;
+	uint64_t block_ns;
+	uint64_t block_ios;
+	uint64_t block_bytes[2]; /* read, written */
+	uint64_t net_bytes[2]; /* received, sent */
+	uint64_t irq_ns, softirq_ns, lock_ns, syscall_ns;
+	uint64_t irqs, softirqs, locks, syscalls;
+	uint64_t pmc[4];
+	uint64_t shared_pages; /* referenced, of mappings shared with other domains */
+	uint64_t vm_run_ns, vm_halt_ns;
+	uint64_t vm_exits, vm_irqs, vm_userspace;
+	uint32_t slice_hist[TACHO_FACTS_BUCKETS];
+};
+
+/* One CPU in one interval. */
+struct tacho_facts_cpu {
+	uint64_t service_ns; /* all domains, idle too */
+	uint64_t idle_ns;
+	uint64_t runq_sum; /* of samples; mean = runq_sum / runq_samples */
+	uint64_t runq_samples;
+	uint64_t runq_max;
+	uint64_t switches;
+};
+
+/* One pair of the matrix. */
+struct tacho_facts_pair {
+	uint32_t from; /* domain */
+	uint32_t to;
+	uint64_t wakes; /* of this interval */
+	double rate; /* per second, decayed over intervals */
+};
+
+struct tacho_facts_reason {
+	uint32_t domain;
+	uint32_t reason; /* as in the row */
+	bool userspace; /* of vm.userspace, otherwise of vm.exit */
+	uint64_t count;
+};
+
+struct tacho_facts_options {
+	uint32_t nr_domains;
+	uint32_t nr_cpus;
+	double half_life_s; /* of the decayed rates [2] */
+};
+
+struct tacho_facts;
+int tacho_facts_create(struct tacho_facts **facts, const struct tacho_facts_options *options);
+void tacho_facts_destroy(struct tacho_facts *facts);
+
+/*
+ * Take rows. Rows of cpu.service of one CPU come in their order; nothing else is asked of the order.
+ * row.time must be ns; event, domain and correspondent may be anything: what makes no sense is
+ * counted in tacho_facts_ignored and has no other effect. -ENOMEM: the matrix could not grow.
+ */
+int tacho_facts_rows(struct tacho_facts *facts, const struct tacho_row *rows, size_t nr);
+/* Totals that an adding log counted since the last call, instead of its rows. */
+int tacho_facts_add(struct tacho_facts *facts, uint32_t event, uint32_t domain, uint64_t sum);
+/* What runs on a CPU now, since when (ns). Before tacho_facts_end, after the rows up to then. */
+void tacho_facts_running(struct tacho_facts *facts, uint32_t cpu, uint32_t domain,
+			 uint64_t since_ns);
+/* The interval ends at now_ns and the next one begins. The first call begins the first one. */
+void tacho_facts_end(struct tacho_facts *facts, uint64_t now_ns);
+
+/* The interval that has ended. Pointers are good until the next call of tacho_facts_end. */
+uint64_t tacho_facts_wall_ns(const struct tacho_facts *facts);
+const struct tacho_facts_domain *tacho_facts_domain(const struct tacho_facts *facts,
+						    uint32_t domain);
+const struct tacho_facts_cpu *tacho_facts_cpu(const struct tacho_facts *facts, uint32_t cpu);
+/* Pairs with a rate that still matters, largest rate first. Returns how many there are in *pairs. */
+size_t tacho_facts_pairs(const struct tacho_facts *facts, const struct tacho_facts_pair **pairs);
+/* Exits by domain and reason, largest first. */
+size_t tacho_facts_reasons(const struct tacho_facts *facts,
+			   const struct tacho_facts_reason **reasons);
+/* A domain number gets another meaning: nothing of the old one is to be seen from here on. */
+void tacho_facts_forget(struct tacho_facts *facts, uint32_t domain);
+uint64_t tacho_facts_ignored(const struct tacho_facts *facts);
+
+/* The value below which a share p (0..1) of a histogram lies, interpolated; 0 if it is empty. */
+uint64_t tacho_facts_quantile(const uint32_t hist[TACHO_FACTS_BUCKETS], double p);
+
+#endif /* TACHO_FACTS_H */

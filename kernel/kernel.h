@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * kernel.h: the kernel and the hypervisor as a component: load, configure, enable, tend, close.
+ *
+ * One object is one set of eBPF programs with one area. Nothing is attached before an event is
+ * enabled, and nothing is left when the process ends, however it ends: programs, links, maps and
+ * perf events are descriptors of this process. Several objects, of one or several processes, do not
+ * disturb each other. Functions return 0 or -errno; `why` gets one line for a person. Nothing prints.
+ * One thread per object.
+ *
+ * The area is a BPF map; tacho_kernel_memory gives it as the struct tacho_memory of session.h, so that
+ * logs, routes, thresholds and bindings are made with tacho_memory_log_add, tacho_memory_route and
+ * tacho_memory_bind, while the programs run, and it is read with reader.h.
+ */
+#ifndef TACHO_KERNEL_H
+#define TACHO_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tacho/session.h>
+
+#include "events.h"
+
+/* What a domain is, for tasks that no rule speaks of. */
+enum tacho_kernel_by {
+	TACHO_BY_PROCESS,
+	TACHO_BY_THREAD,
+	TACHO_BY_CGROUP,
+	TACHO_BY_USER,
+	TACHO_BY_VM, /* virtual machines, told apart into vcpu, io and vhost; the rest by process */
+};
+
+struct tacho_kernel_options {
+	uint32_t nr_domains; /* [1024] */
+	uint32_t nr_logs; /* per CPU [64] */
+	uint32_t rows_size; /* bytes for rows per CPU [4 MiB] */
+	uint32_t runq_us; /* period of cpu.runq [1000] */
+	enum tacho_kernel_by by;
+	const char *const *rules; /* "NAME=KIND:GLOB", first match wins */
+	size_t nr_rules;
+	const char *counters[4]; /* of cpu.pmc0..3, names as in tacho_kernel_counters [the best here] */
+};
+
+struct tacho_kernel;
+
+/*
+ * Load the programs, make the area, bind every task that exists. -EPERM: capabilities are missing;
+ * -EOPNOTSUPP: no BTF or no eBPF here; -ENOMEM; -EINVAL: a rule. why says which and what to do.
+ */
+int tacho_kernel_open(struct tacho_kernel **kernel, const struct tacho_kernel_options *options,
+		      char *why, size_t why_size);
+void tacho_kernel_close(struct tacho_kernel *kernel);
+
+struct tacho_memory *tacho_kernel_memory(struct tacho_kernel *kernel);
+const char *tacho_kernel_error(const struct tacho_kernel *kernel); /* of the last call that failed */
+
+/* The event table: TACHO_K_NR entries, by id. kind 0: this kernel has no source for it. */
+const struct tacho_event_entry *tacho_kernel_events(const struct tacho_kernel *kernel);
+/* Attach what these events need, or detach what nothing needs any more. All or nothing. */
+int tacho_kernel_enable(struct tacho_kernel *kernel, const uint32_t *ids, size_t nr);
+int tacho_kernel_disable(struct tacho_kernel *kernel, const uint32_t *ids, size_t nr);
+
+/*
+ * Housekeeping, to be called every 10 to 100 ms while the object is used: names and binds what was
+ * forked and executed, frees domains whose tasks are gone, takes over losses that the kernel counted.
+ * *changed (may be NULL): a name in the domain table changed.
+ */
+int tacho_kernel_tend(struct tacho_kernel *kernel, bool *changed);
+/*
+ * Domains whose tasks are gone keep their numbers until the next call of this: the caller has read
+ * what was logged for them. Without such calls no number is used twice.
+ */
+void tacho_kernel_reuse(struct tacho_kernel *kernel);
+
+/* What a domain is; see also the domain table of the area. */
+struct tacho_kernel_domain_info {
+	char name[32];
+	int pid; /* a process of it, or 0 */
+	uint32_t nr_tasks; /* that were bound to it and have not ended */
+	bool is_vm;
+	bool is_gone; /* had tasks, has none */
+};
+int tacho_kernel_domain(const struct tacho_kernel *kernel, uint32_t domain,
+			struct tacho_kernel_domain_info *info);
+/* How many tasks were charged to "other" because there were no domains left. */
+uint64_t tacho_kernel_overflow(const struct tacho_kernel *kernel);
+
+/* Whether and how this machine can do it, for doctor and list; loads nothing that stays. */
+struct tacho_kernel_probe {
+	bool has_btf;
+	bool may_load; /* privileges */
+	char missing[160]; /* capabilities or kernel features that are missing, or empty */
+	struct tacho_event_entry events[TACHO_K_NR]; /* kind 0: no source */
+	char why[TACHO_K_NR][64]; /* what is lacking, where kind is 0 */
+};
+void tacho_kernel_probe(struct tacho_kernel_probe *probe);
+
+#endif /* TACHO_KERNEL_H */
