@@ -2,7 +2,7 @@
 /*
  * doctor.c: tacho doctor: what this machine has for tacho, and what is lost without it.
  *
- * Owns one probe per thing. A probe tries the thing itself, as tacho would use it, because a
+ * Owns one probe per thing, those of the kernel in doctor_kernel.c. A probe tries the thing itself, as tacho would use it, because a
  * version number or a file in /proc says less; it undoes what it did and changes nothing on the
  * machine. A missing thing narrows what tacho can do and never breaks the rest: the status is 0
  * whatever is found.
@@ -13,7 +13,6 @@
 #include <linux/capability.h>
 #include <linux/membarrier.h>
 #include <linux/memfd.h>
-#include <linux/perf_event.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -26,6 +25,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "doctor.h"
 #include "lib/internal.h"
 #include "ui.h"
 
@@ -43,17 +43,7 @@ static const struct ui_verb self = {
 	options,
 };
 
-enum state { HAVE, PARTLY, MISSING };
-
-struct finding {
-	enum state state;
-	char detail[120];
-};
-
-#define LESS(found, ...) note((found), PARTLY, __VA_ARGS__)
-#define NONE(found, ...) note((found), MISSING, __VA_ARGS__)
-
-__attribute__((format(printf, 3, 4))) static void note(struct finding *found, enum state state,
+__attribute__((format(printf, 3, 4))) void doctor_note(struct finding *found, enum state state,
 						       const char *fmt, ...)
 {
 	va_list ap;
@@ -64,8 +54,7 @@ __attribute__((format(printf, 3, 4))) static void note(struct finding *found, en
 	va_end(ap);
 }
 
-/* The first line of a small file, without its end; empty if there is none. */
-static const char *line_of(const char *path, char *text, int size)
+const char *doctor_line(const char *path, char *text, int size)
 {
 	FILE *file = fopen(path, "re");
 
@@ -90,7 +79,7 @@ static void probe_rseq(struct finding *found)
 		LESS(found,
 		     "registered, but not used by tacho (membarrier, or TACHO_WRITER=generic)");
 	else
-		note(found, HAVE, "registered by the C library, %u bytes", __rseq_size);
+		GOOD(found, "registered by the C library, %u bytes", __rseq_size);
 }
 
 static void probe_membarrier(struct finding *found)
@@ -118,18 +107,17 @@ static void probe_membarrier(struct finding *found)
 	if (missing[0])
 		LESS(found, "without:%s", missing);
 	else
-		note(found, HAVE, "expedited, sync-core and rseq");
+		GOOD(found, "expedited, sync-core and rseq");
 }
 
 static void probe_clock(struct finding *found)
 {
 	char kernel[32];
 
-	line_of("/sys/devices/system/clocksource/clocksource0/current_clocksource", kernel,
-		sizeof(kernel));
+	doctor_line("/sys/devices/system/clocksource/clocksource0/current_clocksource", kernel,
+		    sizeof(kernel));
 	if (tacho_i_clock_source() == TACHO_SOURCE_TSC)
-		note(found, HAVE, "invariant; the kernel keeps time by %s",
-		     kernel[0] ? kernel : "?");
+		GOOD(found, "invariant; the kernel keeps time by %s", kernel[0] ? kernel : "?");
 	else
 		NONE(found,
 		     "not invariant, not readable or not wanted; the kernel keeps time by %s",
@@ -154,7 +142,7 @@ static void probe_text(struct finding *found)
 	else if (tacho_load_relaxed(page) != byte)
 		NONE(found, "what is written through /proc/self/mem does not arrive");
 	else
-		note(found, HAVE, "through /proc/self/mem");
+		GOOD(found, "through /proc/self/mem");
 	if (fd >= 0)
 		close(fd);
 	munmap(page, size);
@@ -165,15 +153,15 @@ static void probe_cpus(struct finding *found)
 	char possible[64], online[64];
 	cpu_set_t set;
 
-	line_of("/sys/devices/system/cpu/possible", possible, sizeof(possible));
-	line_of("/sys/devices/system/cpu/online", online, sizeof(online));
+	doctor_line("/sys/devices/system/cpu/possible", possible, sizeof(possible));
+	doctor_line("/sys/devices/system/cpu/online", online, sizeof(online));
 	CPU_ZERO(&set);
 	if (sched_getaffinity(0, sizeof(set), &set))
 		LESS(found, "possible %s, online %s, this process: %s", possible, online,
 		     strerror(errno));
 	else
-		note(found, HAVE, "possible %s, online %s, this process may use %d", possible,
-		     online, CPU_COUNT(&set));
+		GOOD(found, "possible %s, online %s, this process may use %d", possible, online,
+		     CPU_COUNT(&set));
 }
 
 /* --- the area ------------------------------------------------------------------------------- */
@@ -188,7 +176,7 @@ static void probe_memfd(struct finding *found)
 		 fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		NONE(found, "cannot be sealed: %s", strerror(errno));
 	else
-		note(found, HAVE, "shrink, grow and seal");
+		GOOD(found, "shrink, grow and seal");
 	if (fd >= 0)
 		close(fd);
 }
@@ -200,8 +188,8 @@ static void probe_huge(struct finding *found)
 	void *page;
 	int fd;
 
-	line_of("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", free_pages,
-		sizeof(free_pages));
+	doctor_line("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", free_pages,
+		    sizeof(free_pages));
 	fd = memfd_create("tacho-doctor", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB);
 	if (fd < 0) {
 		NONE(found, "%s", strerror(errno));
@@ -214,7 +202,7 @@ static void probe_huge(struct finding *found)
 		LESS(found, "%s pages of 2 MB are free (sysctl vm.nr_hugepages)",
 		     free_pages[0] ? free_pages : "no");
 	else
-		note(found, HAVE, "%s pages of 2 MB are free", free_pages);
+		GOOD(found, "%s pages of 2 MB are free", free_pages);
 	if (page != MAP_FAILED)
 		munmap(page, size);
 	close(fd);
@@ -225,15 +213,15 @@ static void probe_numa(struct finding *found)
 	char nodes[64];
 	int policy;
 
-	line_of("/sys/devices/system/node/online", nodes, sizeof(nodes));
+	doctor_line("/sys/devices/system/node/online", nodes, sizeof(nodes));
 	if (!nodes[0])
 		NONE(found, "the kernel knows no nodes");
 	else if (syscall(SYS_get_mempolicy, &policy, NULL, 0, NULL, 0))
 		LESS(found, "nodes %s, but memory cannot be placed: %s", nodes, strerror(errno));
 	else if (strcmp(nodes, "0") == 0)
-		note(found, HAVE, "one node, nothing to place");
+		GOOD(found, "one node, nothing to place");
 	else
-		note(found, HAVE, "nodes %s", nodes);
+		GOOD(found, "nodes %s", nodes);
 }
 
 /* --- sessions ------------------------------------------------------------------------------- */
@@ -258,7 +246,7 @@ static void probe_sockets(struct finding *found)
 		LESS(found, "the kernel says process %d at the other end, it is %d", cred.pid,
 		     getpid());
 	else
-		note(found, HAVE, "with the pid and the user of the other side");
+		GOOD(found, "with the pid and the user of the other side");
 	if (fd >= 0)
 		close(fd);
 	if (peer >= 0)
@@ -293,7 +281,7 @@ static void probe_privileges(struct finding *found)
 			 wanted[i].name);
 	}
 	if (have == nr)
-		note(found, HAVE, "user %u, all that is wanted", geteuid());
+		GOOD(found, "user %u, all that is wanted", geteuid());
 	else if (have)
 		LESS(found, "user %u, of %zu wanted only%s", geteuid(), nr, names);
 	else
@@ -306,134 +294,12 @@ static void probe_memlock(struct finding *found)
 
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	if (limit.rlim_cur == RLIM_INFINITY)
-		note(found, HAVE, "no limit");
+		GOOD(found, "no limit");
 	else if (limit.rlim_cur < 64u << 20)
 		LESS(found, "at most %llu KB (ulimit -l), unless privileged",
 		     (unsigned long long)limit.rlim_cur / 1024);
 	else
-		note(found, HAVE, "at most %llu MB", (unsigned long long)limit.rlim_cur >> 20);
-}
-
-/* --- kernel and hypervisor ------------------------------------------------------------------ */
-
-static void probe_btf(struct finding *found)
-{
-	const char *path = "/sys/kernel/btf/vmlinux";
-	unsigned char magic[2] = { 0, 0 };
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	off_t size;
-
-	if (fd < 0) {
-		NONE(found, "%s: %s", path, strerror(errno));
-		return;
-	}
-	size = lseek(fd, 0, SEEK_END);
-	if (pread(fd, magic, 2, 0) != 2 || magic[0] != 0x9f || magic[1] != 0xeb)
-		LESS(found, "%s does not begin as it should", path);
-	else
-		note(found, HAVE, "%s, %lld KB", path, (long long)size / 1024);
-	close(fd);
-}
-
-/* A map is made and dropped: that is the least of what the kernel component needs. */
-static void probe_bpf(struct finding *found)
-{
-	struct {
-		uint32_t type, key_size, value_size, max_entries, flags;
-		uint32_t rest[16];
-	} attr = { 2, 4, 8, 1, 1u << 10, { 0 } }; /* an array that can be mapped */
-	long fd = syscall(SYS_bpf, 0, &attr, sizeof(attr));
-
-	if (fd < 0) {
-		NONE(found, "%s",
-		     errno == EPERM ? "not permitted: needs bpf and perfmon, or root"
-				    : strerror(errno));
-		return;
-	}
-	note(found, HAVE, "maps that can be mapped can be made");
-	close((int)fd);
-}
-
-static void probe_tracefs(struct finding *found)
-{
-	static const char *const roots[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
-	char path[96];
-	size_t i;
-
-	for (i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "%s/events/sched/sched_switch/id", roots[i]);
-		if (access(path, R_OK) == 0) {
-			note(found, HAVE, "%s", roots[i]);
-			return;
-		}
-		if (errno == EACCES) {
-			LESS(found, "%s may not be read by this user", roots[i]);
-			return;
-		}
-	}
-	NONE(found, "%s: not mounted, or not built in", roots[0]);
-}
-
-static int counter_open(uint32_t type, uint64_t config)
-{
-	struct perf_event_attr attr = {
-		.type = type,
-		.size = sizeof(attr),
-		.config = config,
-		.exclude_kernel = 1,
-		.exclude_hv = 1,
-	};
-
-	return (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
-}
-
-static void probe_hardware(struct finding *found)
-{
-	int cycles = counter_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES), error = errno;
-	int misses = counter_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_MISSES);
-	char paranoid[16];
-
-	if (cycles < 0)
-		NONE(found, "%s (perf_event_paranoid %s)",
-		     error == ENOENT ? "this CPU offers none" : strerror(error),
-		     line_of("/proc/sys/kernel/perf_event_paranoid", paranoid, sizeof(paranoid)));
-	else if (misses < 0)
-		LESS(found, "cycles, but no cache misses");
-	else
-		note(found, HAVE, "cycles and cache misses");
-	if (cycles >= 0)
-		close(cycles);
-	if (misses >= 0)
-		close(misses);
-}
-
-static void probe_software(struct finding *found)
-{
-	int fd = counter_open(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK);
-	char paranoid[16];
-
-	if (fd < 0) {
-		NONE(found, "%s (perf_event_paranoid %s)", strerror(errno),
-		     line_of("/proc/sys/kernel/perf_event_paranoid", paranoid, sizeof(paranoid)));
-		return;
-	}
-	note(found, HAVE, "task clock, faults, switches");
-	close(fd);
-}
-
-static void probe_kvm(struct finding *found)
-{
-	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-
-	if (fd < 0) {
-		if (errno == EACCES)
-			LESS(found, "/dev/kvm: may not be used by this user");
-		else
-			NONE(found, "/dev/kvm: %s", strerror(errno));
-		return;
-	}
-	note(found, HAVE, "/dev/kvm");
-	close(fd);
+		GOOD(found, "at most %llu MB", (unsigned long long)limit.rlim_cur >> 20);
 }
 
 /* --- the verb ------------------------------------------------------------------------------- */
@@ -458,14 +324,29 @@ static const struct thing {
 	{ "abstract sockets", probe_sockets, "components cannot be found or attached" },
 	{ "privileges", probe_privileges,
 	  "only the user's own processes, outside of containers; no kernel" },
-	{ "BTF", probe_btf, "no events of the kernel and the hypervisor" },
-	{ "eBPF", probe_bpf, "no events of the kernel and the hypervisor" },
-	{ "tracepoints", probe_tracefs,
-	  "no list of the kernel's events, no comparison with ftrace" },
-	{ "hardware counters", probe_hardware,
+	{ "BTF", doctor_btf, "no events of the kernel and the hypervisor" },
+	{ "kernel capabilities", doctor_capabilities,
+	  "no events of the kernel and the hypervisor; programs can be logged all the same" },
+	{ "eBPF", doctor_bpf, "no events of the kernel and the hypervisor" },
+	{ "task storage", doctor_storage, "no events of the kernel: tasks have no domains" },
+	{ "task iterators", doctor_iter,
+	  "no events of the kernel: tasks that exist cannot be bound to domains" },
+	{ "tracepoints", doctor_tracepoints, "these events are not there, the others are" },
+	{ "timers on CPUs", doctor_timer, "no cpu.runq and no cpu.pmc0 to 3" },
+	{ "area in the kernel", doctor_area,
+	  "logs of the kernel must be short: fewer rows, domains or events" },
+	{ "tracefs", doctor_tracefs,
+	  "nothing: tacho does not need it; no comparison with ftrace and perf" },
+	{ "hardware counters", doctor_hardware,
 	  "no instructions, cycles and cache misses as facts" },
-	{ "software counters", probe_software, "no task clock and faults as facts" },
-	{ "KVM", probe_kvm, "no virtual machines here: no hypervisor and guest events" },
+	{ "software counters", doctor_software, "no task clock and faults as facts" },
+	{ "counters of cpu.pmc", doctor_counters,
+	  "cpu.pmc0 to 3 count what the kernel counts by itself" },
+	{ "page references", doctor_refs,
+	  "less of mem.shared: how many shared pages domains use and write" },
+	{ "KVM", doctor_kvm, "no virtual machines here: no hypervisor and guest events" },
+	{ "hypervisor events", doctor_hypervisor,
+	  "what virtual machines do is not told, or only roughly" },
 };
 #define NR_THINGS (sizeof(things) / sizeof(things[0]))
 

@@ -3,7 +3,7 @@
  * log.c: tacho log: the events of one component, live, as rows or as totals.
  *
  * Owns the options, the loop, and what is printed; log_setup.c makes the session whose logs are
- * read here. It must not lose anything silently: overwritten rows and what the writers lost are
+ * read here, with what log_process.c or log_kernel.c know about the component. It must not lose anything silently: overwritten rows and what the writers lost are
  * told when they change and at the end. When the component dies the area is still there and is read
  * to its end. Called by main.c.
  */
@@ -20,16 +20,20 @@
 #define BATCH	    4096 /* rows */
 #define BATCHES	    16 /* before the clock is looked at again */
 #define ROWS	    16384
+#define TEXT_SIZE   64 /* of what a number is called */
 #define ALL_ENTRIES (TACHO_ENTRIES_ALL | TACHO_CLOCK_TIME)
 
 enum {
-	OPT_COUNT = 256,
+	OPT_BY = 256,
+	OPT_COUNT,
+	OPT_COUNTER,
 	OPT_DOMAIN,
 	OPT_ENTRIES,
 	OPT_FOR,
 	OPT_HUGE,
 	OPT_JSON,
 	OPT_LIMIT,
+	OPT_PERIOD,
 	OPT_ROWS,
 	OPT_THRESHOLD
 };
@@ -38,13 +42,18 @@ static const struct ui_option options[] = {
 	{ "entries", OPT_ENTRIES, "LIST",
 	  "what a row has: event,domain,correspondent,counter, and\n"
 	  "time, virtual, tick or none [all, time]" },
-	{ "domain", OPT_DOMAIN, "NAME=LIST",
-	  "a domain of the principals in LIST, by number or\n"
-	  "pattern; may be given several times" },
+	{ "domain", OPT_DOMAIN, "NAME=WHAT",
+	  "a domain: principals by number or pattern; of the kernel\n"
+	  "pid, tree, comm, cgroup, uid, vm or unit:PATTERN" },
+	{ "domain-by", OPT_BY, "KIND",
+	  "kernel: what a domain is for the rest: process,\n"
+	  "thread, cgroup, user or vm [process]" },
 	{ "threshold", OPT_THRESHOLD, "N", "only each N-th event of a domain and CPU" },
 	{ "count", OPT_COUNT, NULL, "totals of the counters per event and domain, no rows" },
 	{ "rows", OPT_ROWS, "N", "length of a log, per event and CPU [16384]" },
-	{ "huge", OPT_HUGE, NULL, "the area on huge pages" },
+	{ "huge", OPT_HUGE, NULL, "process: the area on huge pages" },
+	{ "period", OPT_PERIOD, "MS", "kernel: between two samples of cpu.runq [1]" },
+	{ "counter", OPT_COUNTER, "N=NAME", "kernel: what cpu.pmcN counts, N from 0 to 3" },
 	{ "limit", OPT_LIMIT, "N", "end after N rows" },
 	{ "for", OPT_FOR, "SECONDS", "end after this time" },
 	{ "json", OPT_JSON, NULL, "one JSON object per line" },
@@ -53,10 +62,12 @@ static const struct ui_option options[] = {
 const struct ui_verb log_verb = {
 	"log",
 	"TARGET EVENT... [OPTION]...",
-	"Shows events of a component while they happen. TARGET is a pid or the name of a\n"
-	"program, EVENT a name or a pattern such as 'queue.*'. Ctrl-C ends it.",
+	"Shows events of a component while they happen. TARGET is kernel, hypervisor, a\n"
+	"pid or the name of a program, EVENT a name or a pattern such as 'queue.*'.\n"
+	"Ctrl-C ends it.",
 	options,
 };
+const char *const log_by[] = { "process", "thread", "cgroup", "user", "vm", NULL };
 
 /* --- the command line ----------------------------------------------------------------------- */
 
@@ -100,11 +111,44 @@ static int parse_domain(struct log_choice *choice, const char *spec)
 	const char *equals = strchr(spec, '=');
 
 	if (!equals || equals == spec || equals[1] == '\0')
-		return ui_usage(&log_verb, "--domain %s: should be NAME=PRINCIPAL,...", spec);
+		return ui_usage(&log_verb, "--domain %s: should be NAME=WHAT", spec);
 	if ((size_t)(equals - spec) >= LOG_NAME_SIZE)
 		return ui_usage(&log_verb, "--domain %s: the name has more than %zu bytes", spec,
 				LOG_NAME_SIZE - 1);
 	choice->domains[choice->nr_domains++] = spec;
+	return 0;
+}
+
+static int parse_counter(struct log_choice *choice, const char *text)
+{
+	if (text[0] < '0' || text[0] >= '0' + LOG_COUNTERS || text[1] != '=' || !text[2])
+		return ui_usage(&log_verb, "--counter %s: should be N=NAME, N from 0 to %d", text,
+				LOG_COUNTERS - 1);
+	choice->counters[text[0] - '0'] = text + 2;
+	choice->of_kernel = "--counter";
+	return 0;
+}
+
+static int parse_by(struct log_choice *choice, const char *text)
+{
+	for (int i = 0; log_by[i]; i++)
+		if (strcmp(log_by[i], text) == 0)
+			choice->by = log_by[i];
+	choice->of_kernel = "--domain-by";
+	return choice->by
+		       ? 0
+		       : ui_usage(&log_verb,
+				  "--domain-by %s: should be process, thread, cgroup, user or vm",
+				  text);
+}
+
+static int parse_period(struct log_choice *choice, const char *text)
+{
+	choice->of_kernel = "--period";
+	if (!ui_seconds(text, &choice->period_ms) || choice->period_ms < 0.1 ||
+	    choice->period_ms > 1000)
+		return ui_usage(&log_verb, "--period %s: should be from 0.1 to 1000 milliseconds",
+				text);
 	return 0;
 }
 
@@ -113,6 +157,12 @@ static int parse_option(struct log_choice *choice, int found)
 	const char *text = ui_argument;
 
 	switch (found) {
+	case OPT_BY:
+		return parse_by(choice, text);
+	case OPT_COUNTER:
+		return parse_counter(choice, text);
+	case OPT_PERIOD:
+		return parse_period(choice, text);
 	case OPT_ENTRIES:
 		return parse_entries(choice, text);
 	case OPT_DOMAIN:
@@ -169,6 +219,15 @@ static int parse(struct log_choice *choice, int argc, char **argv)
 		return ~ui_usage(&log_verb, "%s is about rows, and --count has none",
 				 choice->has_rows ? "--rows" : "--entries");
 	choice->target = argv[ui_index];
+	choice->component = &log_process;
+	if (strcmp(choice->target, "kernel") == 0 || strcmp(choice->target, "hypervisor") == 0)
+		choice->component = &log_kernel;
+	if (choice->of_kernel && choice->component != &log_kernel)
+		return ~ui_usage(&log_verb, "%s is about the kernel, and %s is a process",
+				 choice->of_kernel, choice->target);
+	if (choice->huge && choice->component == &log_kernel)
+		return ~ui_usage(&log_verb, "--huge is about processes: the kernel has no area on "
+					    "huge pages");
 	choice->patterns = argv + ui_index + 1;
 	choice->nr_patterns = argc - ui_index - 1;
 	return 0;
@@ -177,9 +236,9 @@ static int parse(struct log_choice *choice, int argc, char **argv)
 /* --- losses --------------------------------------------------------------------------------- */
 
 static const char *const lost_names[LOG_NR_LOST] = {
-	[TACHO_LOST_BUSY] = "busy",	   [TACHO_LOST_CPU] = "cpu",
-	[TACHO_LOST_RSEQ] = "rseq",	   [TACHO_LOST_LAYOUT] = "layout",
-	[LOG_OVERWRITTEN] = "overwritten",
+	[TACHO_LOST_BUSY] = "busy",	[TACHO_LOST_CPU] = "cpu",
+	[TACHO_LOST_RSEQ] = "rseq",	[TACHO_LOST_LAYOUT] = "layout",
+	[TACHO_LOST_NESTED] = "nested", [LOG_OVERWRITTEN] = "overwritten",
 };
 
 /* How many by reason; true if any of it is new. */
@@ -245,26 +304,45 @@ static void lost_tell(struct log *log)
 /* The counter as a person wants it: a span over time is in ns. */
 static uint64_t counter_of(const struct log *log, uint32_t id, uint64_t counter)
 {
-	if (log->target->events[id].flags & TACHO_EVENT_TICKS)
+	if (log->events[id].flags & TACHO_EVENT_TICKS)
 		return tacho_view_ticks_ns(&log->view, counter);
 	return counter;
 }
 
 static const char *unit_of(const struct log *log, uint32_t id)
 {
-	const struct tacho_event_entry *event = &log->target->events[id];
+	const struct tacho_event_entry *event = &log->events[id];
 
+	if (log_is_pair(event))
+		return "events";
 	return event->flags & TACHO_EVENT_TICKS ? "ns" : event->counter;
 }
 
 /* Whatever the area says, what we look up exists. */
-static const char *domain_of(struct log *log, uint32_t domain)
+static const char *domain_of(struct log *log, uint32_t domain, char text[TEXT_SIZE])
 {
 	if (domain >= log->nr_domains)
 		return "-";
-	if (log_domain_is_unnamed(log, domain))
-		log->unnamed = true;
-	return log->domain[domain];
+	log->choice->component->meet(log, domain);
+	if (log->domain[domain][0])
+		return log->domain[domain];
+	snprintf(text, TEXT_SIZE, "#%u", domain);
+	return text;
+}
+
+/* Another domain, or a number that the event gives a meaning to. NULL: there is none. */
+static const char *correspondent_of(struct log *log, const struct tacho_row *row,
+				    char text[TEXT_SIZE])
+{
+	if (row->correspondent == TACHO_NONE)
+		return NULL;
+	if (!(log->events[row->event].flags & TACHO_EVENT_DATA))
+		return domain_of(log, row->correspondent, text);
+	if (log->choice->component->number)
+		return log->choice->component->number(row->event, row->correspondent, text,
+						      TEXT_SIZE);
+	snprintf(text, TEXT_SIZE, "%u", row->correspondent);
+	return text;
 }
 
 static int64_t time_of(const struct log *log, uint64_t time)
@@ -309,7 +387,9 @@ static void header_print(const struct log *log)
 
 static void row_print(struct log *log, const struct tacho_row *row)
 {
-	const struct tacho_event_entry *event = &log->target->events[row->event];
+	const struct tacho_event_entry *event = &log->events[row->event];
+	char text[TEXT_SIZE], whom_text[TEXT_SIZE];
+	const char *whom = correspondent_of(log, row, whom_text);
 	uint32_t layout = log->choice->layout;
 	int64_t ns;
 
@@ -322,10 +402,12 @@ static void row_print(struct log *log, const struct tacho_row *row)
 	printf("%3u  %-*s", row->cpu, width_of(log, AFTER_EVENT, log->event_width), event->name);
 	if (layout & TACHO_ENTRY_DOMAIN)
 		printf("  %-*s", width_of(log, AFTER_DOMAIN, log->domain_width),
-		       domain_of(log, row->domain));
+		       domain_of(log, row->domain, text));
 	if (layout & TACHO_ENTRY_CORRESPONDENT)
-		printf("  %-*s", correspondent_width(log), domain_of(log, row->correspondent));
-	if (layout & TACHO_ENTRY_COUNTER)
+		printf("  %-*s", correspondent_width(log), whom ? whom : "-");
+	if ((layout & TACHO_ENTRY_COUNTER) && log_is_pair(event))
+		printf("  %5u %6u", (uint32_t)(row->counter >> 32), (uint32_t)row->counter);
+	else if (layout & TACHO_ENTRY_COUNTER)
 		printf("  %12llu%s", (unsigned long long)counter_of(log, row->event, row->counter),
 		       event->flags & TACHO_EVENT_TICKS ? " ns" : "");
 	printf("\n");
@@ -333,21 +415,22 @@ static void row_print(struct log *log, const struct tacho_row *row)
 
 static void row_json(struct log *log, const struct tacho_row *row)
 {
+	char text[TEXT_SIZE], whom_text[TEXT_SIZE];
+	const char *whom = correspondent_of(log, row, whom_text);
 	uint32_t layout = log->choice->layout;
-	json_t *object = json_pack("{s:s, s:i}", "event", log->target->events[row->event].name,
-				   "cpu", (int)row->cpu);
+	json_t *object = json_pack("{s:s, s:i}", "event", log->events[row->event].name, "cpu",
+				   (int)row->cpu);
 
 	if ((layout & TACHO_CLOCK_MASK) == TACHO_CLOCK_VIRTUAL)
 		json_object_set_new(object, "virtual", json_integer((json_int_t)row->time));
 	else if (TACHO_HAS_TIME(layout))
 		json_object_set_new(object, "time_ns", json_integer(time_of(log, row->time)));
 	if (layout & TACHO_ENTRY_DOMAIN)
-		json_object_set_new(object, "domain", json_string(domain_of(log, row->domain)));
+		json_object_set_new(object, "domain",
+				    json_string(domain_of(log, row->domain, text)));
 	if (layout & TACHO_ENTRY_CORRESPONDENT)
 		json_object_set_new(object, "correspondent",
-				    row->correspondent == TACHO_NONE
-					    ? json_null()
-					    : json_string(domain_of(log, row->correspondent)));
+				    whom ? json_string(whom) : json_null());
 	if (layout & TACHO_ENTRY_COUNTER)
 		json_object_set_new(
 			object, "counter",
@@ -369,7 +452,7 @@ static long rows_take(struct log *log)
 		if (nr <= 0)
 			return nr < 0 ? nr : all;
 		for (i = 0; i < nr; i++) {
-			if (rows[i].event >= log->target->nr_events)
+			if (rows[i].event >= log->nr_events)
 				continue; /* not by the rules of the format; tacho check would say so */
 			if (log->choice->json)
 				row_json(log, &rows[i]);
@@ -386,11 +469,17 @@ static long rows_take(struct log *log)
 
 static uint64_t total_of(const struct log *log, size_t i, uint32_t domain)
 {
+	struct tacho_cursor cursor;
 	uint64_t total = 0, sum;
 	uint32_t cpu;
 
 	for (cpu = 0; cpu < log->view.header.nr_cpus; cpu++)
-		if (tacho_view_sum(&log->view, cpu, log->first_log[i] + domain, &sum) == 0)
+		if (log_is_pair(&log->events[log->ids[i]]))
+			total += tacho_cursor_init(&cursor, &log->view, cpu,
+						   log->first_log[i] + domain, 0)
+					 ? 0
+					 : cursor.pos;
+		else if (tacho_view_sum(&log->view, cpu, log->first_log[i] + domain, &sum) == 0)
 			total += sum;
 	return total;
 }
@@ -398,6 +487,7 @@ static uint64_t total_of(const struct log *log, size_t i, uint32_t domain)
 /* At most lines lines of totals that are not zero. Returns how many. */
 static int totals_print(struct log *log, int lines)
 {
+	char text[TEXT_SIZE];
 	uint32_t domain;
 	uint64_t total;
 	int nr = 1;
@@ -412,8 +502,8 @@ static int totals_print(struct log *log, int lines)
 				continue;
 			if (nr++ < lines)
 				printf("%-*s  %-*s  %20llu  %s\n", log->event_width,
-				       log->target->events[log->ids[i]].name, log->domain_width,
-				       domain_of(log, domain),
+				       log->events[log->ids[i]].name, log->domain_width,
+				       domain_of(log, domain, text),
 				       (unsigned long long)counter_of(log, log->ids[i], total),
 				       unit_of(log, log->ids[i]));
 		}
@@ -424,6 +514,7 @@ static int totals_print(struct log *log, int lines)
 static json_t *totals_json(struct log *log)
 {
 	json_t *totals = json_array();
+	char text[TEXT_SIZE];
 	uint32_t domain;
 	uint64_t total;
 	size_t i;
@@ -436,8 +527,8 @@ static json_t *totals_json(struct log *log)
 			total = counter_of(log, log->ids[i], total);
 			json_array_append_new(totals,
 					      json_pack("{s:s, s:s, s:I, s:s}", "event",
-							log->target->events[log->ids[i]].name,
-							"domain", domain_of(log, domain), "total",
+							log->events[log->ids[i]].name, "domain",
+							domain_of(log, domain, text), "total",
 							(json_int_t)total, "counter",
 							unit_of(log, log->ids[i])));
 		}
@@ -468,28 +559,40 @@ static void every_second(struct log *log)
 	lost_tell(log);
 	if (log->choice->count && !log->choice->json && ui_terminal())
 		totals_redraw(log);
-	if (log->unnamed)
-		log_domains_refresh(log);
+}
+
+/* Look after the component. False: it cannot go on, which has been said. */
+static bool tend(struct log *log, long nr)
+{
+	const char *why = NULL;
+
+	if (!log->choice->component->tend ||
+	    log->choice->component->tend(log, nr < BATCH * BATCHES, &why) == 0)
+		return true;
+	ui_fail(&log_verb, "%s", why);
+	return false;
 }
 
 /* Until something ends it. Returns what that was. */
 static const char *follow(struct log *log)
 {
-	int64_t now, second = log->start_ns + SECOND_NS, end = INT64_MAX;
-	struct pollfd pollfd = { .fd = log->target->sock, .events = POLLRDHUP };
+	int64_t now, second = log->on_ns + SECOND_NS, end = INT64_MAX;
+	struct pollfd pollfd = { .fd = log->fd, .events = POLLRDHUP };
 	const char *why = NULL;
 	long nr = 0;
 	bool alive;
 
 	if (log->choice->seconds > 0)
-		end = log->start_ns + (int64_t)(log->choice->seconds * 1e9);
+		end = log->on_ns + (int64_t)(log->choice->seconds * 1e9);
 	while (!why) {
-		tacho_memory_tick(&log->memory);
-		alive = tacho_target_alive(
-			log->target); /* asked before the rows are read: no row is missed */
+		tacho_memory_tick(log->memory);
+		/* asked before the rows are read: no row is missed */
+		alive = log->choice->component->is_alive(log);
 		nr = log->merge ? rows_take(log) : 0;
-		now = ui_now_ns();
 		if (nr < 0)
+			ui_fail(&log_verb, "the area cannot be read: %s", strerror((int)-nr));
+		now = ui_now_ns();
+		if (nr < 0 || !tend(log, nr))
 			why = "error";
 		else if (log->rows >= log->choice->limit)
 			why = "limit";
@@ -513,7 +616,6 @@ static const char *follow(struct log *log)
 
 static void summary(struct log *log, const char *why, double seconds)
 {
-	const struct tacho_target *target = log->target;
 	const char *plural = log->nr_ids == 1 ? "" : "s";
 	char text[200];
 
@@ -536,8 +638,7 @@ static void summary(struct log *log, const char *why, double seconds)
 	}
 	fflush(stdout);
 	if (strcmp(why, "component") == 0)
-		fprintf(stderr, "%s (%d) has ended; what it had logged is above\n", target->name,
-			target->pid);
+		fprintf(stderr, "%s has ended; what it had logged is above\n", log->who);
 	if (log->choice->count)
 		fprintf(stderr, "%zu event%s for %.1f s; lost: %s\n", log->nr_ids, plural, seconds,
 			lost_format(log, text, sizeof(text)));
@@ -555,21 +656,19 @@ static int run(struct log *log)
 
 	if (!log->choice->json && !log->choice->count)
 		header_print(log);
+	log->on_ns = ui_now_ns(); /* it may have taken a while */
 	why = follow(log);
-	seconds = (double)(ui_now_ns() - log->start_ns) / 1e9;
+	seconds = (double)(ui_now_ns() - log->on_ns) / 1e9;
 	/* off first, then the rest: after it nothing can come any more */
-	if (tacho_target_alive(log->target))
-		tacho_target_disable(log->target, log->ids, log->nr_ids);
+	log->choice->component->disable(log);
 	if (log->merge && strcmp(why, "limit") != 0)
 		do
 			nr = rows_take(log);
 		while (nr > 0 && !ferror(stdout));
-	if (log->unnamed && log->choice->count && strcmp(why, "component") != 0)
-		log_domains_refresh(log);
 	if (!ferror(stdout))
 		summary(log, why, seconds);
 	if (strcmp(why, "error") == 0)
-		return ui_fail(&log_verb, "the area cannot be read");
+		return UI_FAILED;
 	return ui_finish(&log_verb, UI_DONE);
 }
 
@@ -582,7 +681,7 @@ int log_main(int argc, char **argv)
 		.limit = UINT64_MAX,
 	};
 	struct log log = { .choice = &choice };
-	int status, pid;
+	int status;
 
 	choice.domains = calloc((size_t)argc + 1, sizeof(*choice.domains));
 	if (!choice.domains)
@@ -590,8 +689,7 @@ int log_main(int argc, char **argv)
 	status = ~parse(&choice, argc, argv);
 	if (status == ~0) {
 		ui_catch_signals();
-		pid = ui_target_pid(&log_verb, choice.target);
-		status = pid ? log_open(&log, pid) : UI_FAILED;
+		status = log_open(&log);
 		if (status == UI_DONE)
 			status = run(&log);
 		log_close(&log);

@@ -19,6 +19,7 @@ static const struct verb {
 } verbs[] = {
 	{ "list", list_main, "the components that run, and their events" },
 	{ "log", log_main, "events of a component, live, as rows or as totals" },
+	{ "top", top_main, "who uses the processors, who talks to whom, live" },
 	{ "check", check_main, "whether the file of an area keeps all rules of the format" },
 	{ "doctor", doctor_main, "what this machine has for tacho, and what is lost without it" },
 	{ "demo", demo_main, "an instrumented program, watched and measured" },

@@ -21,6 +21,7 @@ int demo_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
 int list_main(int argc, char **argv);
 int log_main(int argc, char **argv);
+int top_main(int argc, char **argv);
 
 enum { UI_DONE = 0, UI_FAILED = 1, UI_USAGE = 2 };
 

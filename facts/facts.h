@@ -13,7 +13,10 @@
  *   sum over domains of service_ns (idle is a domain) == wall ns            (to 0.1 %)
  * The engine charges what rows say. What still runs at the end of an interval has no row yet: the
  * caller tells it (tacho_facts_running), it is charged up to the end, and taken off the row when
- * that comes.
+ * that comes. A row that is read late counts in the interval in which it is read, so that the sum over
+ * intervals is right as well. What was before the first interval never counts.
+ *
+ * One thread per object; a row costs a few ns and allocates nothing, but for a new pair now and then.
  */
 #ifndef TACHO_FACTS_H
 #define TACHO_FACTS_H
@@ -26,16 +29,21 @@
 
 #include "kernel/events.h"
 
-#define TACHO_FACTS_BUCKETS  48u /* of a histogram: bucket b holds 2^(b-1) <= ns < 2^b; 0 holds 0 */
-#define TACHO_FACTS_REASONS  256u /* exits of virtual machines; the last one is for all beyond */
+/*
+ * Buckets of a histogram, eight for each octave, so that a bucket is at most an eighth wide: bucket b < 8
+ * holds ns == b; the others, with b = 8 * k + i, hold (8 + i) << (k - 1) <= ns < (9 + i) << (k - 1).
+ * The last one holds all beyond as well: 2^40 ns are 18 minutes.
+ */
+#define TACHO_FACTS_BUCKETS 304u
+#define TACHO_FACTS_REASONS 2048u /* exits of virtual machines; the last one is for all beyond */
 
 /* What happened to one domain in one interval. Sums of counters, and numbers of rows. */
 struct tacho_facts_domain {
 	uint64_t service_ns; /* on all CPUs */
-	uint64_t slices; /* rows of cpu.service */
+	uint64_t slices; /* rows of cpu.service: what still runs is charged, but is no slice yet */
 	uint64_t wait_ns;
 	uint64_t waits;
-	uint64_t migrations;
+	uint64_t migrations; /* of its tasks, to another CPU */
 	uint64_t wakes_out; /* this domain woke others */
 	uint64_t wakes_in;
 	uint64_t socket_bytes[2]; /* sent, received */
@@ -53,7 +61,7 @@ struct tacho_facts_domain {
 	uint64_t shared_pages; /* referenced, of mappings shared with other domains */
 	uint64_t vm_run_ns, vm_halt_ns;
 	uint64_t vm_exits, vm_irqs, vm_userspace;
-	uint32_t slice_hist[TACHO_FACTS_BUCKETS];
+	uint32_t slice_hist[TACHO_FACTS_BUCKETS]; /* of whole slices */
 };
 
 /* One CPU in one interval. */
@@ -71,12 +79,12 @@ struct tacho_facts_pair {
 	uint32_t from; /* domain */
 	uint32_t to;
 	uint64_t wakes; /* of this interval */
-	double rate; /* per second, decayed over intervals */
+	double rate; /* per second, decayed over intervals; 0: does not matter any more */
 };
 
 struct tacho_facts_reason {
 	uint32_t domain;
-	uint32_t reason; /* as in the row */
+	uint32_t reason; /* as in the row, but below TACHO_FACTS_REASONS */
 	bool userspace; /* of vm.userspace, otherwise of vm.exit */
 	uint64_t count;
 };
@@ -84,33 +92,53 @@ struct tacho_facts_reason {
 struct tacho_facts_options {
 	uint32_t nr_domains;
 	uint32_t nr_cpus;
-	double half_life_s; /* of the decayed rates [2] */
+	double half_life_s; /* of the decayed rates; 0: the default [2] */
 };
 
 struct tacho_facts;
+/* -EINVAL: no domain or CPU, or more of them than an area can have. -ENOMEM. */
 int tacho_facts_create(struct tacho_facts **facts, const struct tacho_facts_options *options);
 void tacho_facts_destroy(struct tacho_facts *facts);
 
 /*
  * Take rows. Rows of cpu.service of one CPU come in their order; nothing else is asked of the order.
- * row.time must be ns; event, domain and correspondent may be anything: what makes no sense is
- * counted in tacho_facts_ignored and has no other effect. -ENOMEM: the matrix could not grow.
+ * row.time must be ns, and so the counter where it is a time; event, domain and correspondent may be
+ * anything: what makes no sense is counted in tacho_facts_ignored and has no other effect. Events whose
+ * counter is 1 are counted by rows. -ENOMEM: the matrix could not grow, all else was counted.
  */
 int tacho_facts_rows(struct tacho_facts *facts, const struct tacho_row *rows, size_t nr);
-/* Totals that an adding log counted since the last call, instead of its rows. */
+/*
+ * Totals that an adding log counted since the last call, instead of its rows. -EINVAL: no such domain,
+ * or a sum of this event has no meaning here, because it depends on the correspondent, say.
+ */
 int tacho_facts_add(struct tacho_facts *facts, uint32_t event, uint32_t domain, uint64_t sum);
-/* What runs on a CPU now, since when (ns). Before tacho_facts_end, after the rows up to then. */
+/*
+ * What runs on a CPU now, since when (ns); for this interval. Best in this order: ask what runs, read the
+ * rows, take the time, tacho_facts_end. Then every row up to `since` has been read, and where rows
+ * that came later say that somebody else runs now, they are believed (their correspondent is the domain
+ * that enters). The other way round, a row that was written in between counts in the next interval.
+ */
 void tacho_facts_running(struct tacho_facts *facts, uint32_t cpu, uint32_t domain,
 			 uint64_t since_ns);
-/* The interval ends at now_ns and the next one begins. The first call begins the first one. */
+/*
+ * The interval ends at now_ns and the next one begins. The first call begins the first one: of what
+ * came before, only the last values stay (rss_pages). A clock that goes back makes an empty interval.
+ */
 void tacho_facts_end(struct tacho_facts *facts, uint64_t now_ns);
 
-/* The interval that has ended. Pointers are good until the next call of tacho_facts_end. */
+/*
+ * The interval that has ended. Pointers are good until the next call of tacho_facts_end. A domain and
+ * a CPU that do not exist are all zero.
+ */
 uint64_t tacho_facts_wall_ns(const struct tacho_facts *facts);
 const struct tacho_facts_domain *tacho_facts_domain(const struct tacho_facts *facts,
 						    uint32_t domain);
 const struct tacho_facts_cpu *tacho_facts_cpu(const struct tacho_facts *facts, uint32_t cpu);
-/* Pairs with a rate that still matters, largest rate first. Returns how many there are in *pairs. */
+/*
+ * Pairs with a rate that still matters (six half-lives after a single event it does not), and those of
+ * this interval; largest rate first. Returns how many there are in *pairs. Sorts when first called for
+ * an interval.
+ */
 size_t tacho_facts_pairs(const struct tacho_facts *facts, const struct tacho_facts_pair **pairs);
 /* Exits by domain and reason, largest first. */
 size_t tacho_facts_reasons(const struct tacho_facts *facts,

@@ -39,8 +39,7 @@
 	      "bytes sent or received through a socket")                                           \
 	EVENT(IPC_PIPE, "ipc.pipe", ACCESS, "bytes", "0 written, 1 read", DATA,                    \
 	      "bytes written to or read from a pipe")                                              \
-	EVENT(IPC_FUTEX, "ipc.futex", ACCESS, "1", "futex operation", DATA,                        \
-	      "a call of futex")                                                                   \
+	EVENT(IPC_FUTEX, "ipc.futex", ACCESS, "1", "futex operation", DATA, "a call of futex")     \
 	EVENT(MEM_RSS, "mem.rss", ACCESS, "pages", "0 file, 1 anon, 2 swap, 3 shmem", DATA,        \
 	      "pages of that kind in the address space after a change")                            \
 	EVENT(MEM_FAULT, "mem.fault", ACCESS, "1", "error code", DATA,                             \
@@ -52,10 +51,10 @@
 	      DATA | TICKS, "a block request, from issue to completion")                           \
 	EVENT(IO_BLOCK_BYTES, "io.block.bytes", ACCESS, "bytes", "0 read, 1 write, 2 other", DATA, \
 	      "bytes of a block request that is complete")                                         \
-	EVENT(NET_RX, "net.rx", ACCESS, "bytes", "interface index", DATA,                          \
-	      "a packet received for a socket of the domain")                                      \
+	EVENT(NET_RX, "net.rx", ACCESS, "bytes", "interface index, or 0", DATA,                    \
+	      "bytes that the domain takes out of a socket of a network")                          \
 	EVENT(NET_TX, "net.tx", ACCESS, "bytes", "interface index", DATA,                          \
-	      "a packet sent by the domain")                                                       \
+	      "a packet, headers too, is handed to an interface for who has its socket")           \
 	EVENT(IRQ, "irq", SPAN, "ns", "vector", DATA | TICKS,                                      \
 	      "a device's interrupt handler, charged to the domain that it interrupted")           \
 	EVENT(SOFTIRQ, "softirq", SPAN, "ns", "vector", DATA | TICKS,                              \
@@ -78,7 +77,9 @@
 	      "a task is made")                                                                    \
 	EVENT(TASK_EXEC, "task.exec", ACCESS, "pid << 32 | tid", "", NONE,                         \
 	      "a process executes another program")                                                \
-	EVENT(TASK_EXIT, "task.exit", ACCESS, "pid << 32 | tid", "", NONE, "a task ends")
+	EVENT(TASK_EXIT, "task.exit", ACCESS, "pid << 32 | tid", "", NONE, "a task ends")          \
+	EVENT(TASK_TRACK, "task.track", ACCESS, "pid << 32 | tid", "0 new, 1 exec, 2 exit", DATA,  \
+	      "all three again, for the session that binds tasks to domains")
 
 enum tacho_kernel_event {
 #define TACHO_KERNEL_ID(symbol, name, kind, counter, correspondent, flags, doc) TACHO_K_##symbol,

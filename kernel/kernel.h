@@ -37,10 +37,12 @@ struct tacho_kernel_options {
 	uint32_t nr_logs; /* per CPU [64] */
 	uint32_t rows_size; /* bytes for rows per CPU [4 MiB] */
 	uint32_t runq_us; /* period of cpu.runq [1000] */
+	uint32_t shared_ms; /* period of mem.shared [100]; UINT32_MAX: when it is called for */
 	enum tacho_kernel_by by;
 	const char *const *rules; /* "NAME=KIND:GLOB", first match wins */
 	size_t nr_rules;
-	const char *counters[4]; /* of cpu.pmc0..3, names as in tacho_kernel_counters [the best here] */
+	const char *
+		counters[4]; /* of cpu.pmc0..3, names as in tacho_kernel_counters [the best here] */
 };
 
 struct tacho_kernel;
@@ -54,7 +56,8 @@ int tacho_kernel_open(struct tacho_kernel **kernel, const struct tacho_kernel_op
 void tacho_kernel_close(struct tacho_kernel *kernel);
 
 struct tacho_memory *tacho_kernel_memory(struct tacho_kernel *kernel);
-const char *tacho_kernel_error(const struct tacho_kernel *kernel); /* of the last call that failed */
+const char *tacho_kernel_error(
+	const struct tacho_kernel *kernel); /* of the last call that failed */
 
 /* The event table: TACHO_K_NR entries, by id. kind 0: this kernel has no source for it. */
 const struct tacho_event_entry *tacho_kernel_events(const struct tacho_kernel *kernel);
@@ -74,6 +77,12 @@ int tacho_kernel_tend(struct tacho_kernel *kernel, bool *changed);
  */
 void tacho_kernel_reuse(struct tacho_kernel *kernel);
 
+/*
+ * mem.shared: one sample of the pages that domains share with each other, as rows. only: of these domains
+ * with each other (nr 0: of all). tacho_kernel_tend does it for all at the period of the options.
+ */
+int tacho_kernel_sample_shared(struct tacho_kernel *kernel, const uint32_t *only, size_t nr);
+
 /* What a domain is; see also the domain table of the area. */
 struct tacho_kernel_domain_info {
 	char name[32];
@@ -84,6 +93,8 @@ struct tacho_kernel_domain_info {
 };
 int tacho_kernel_domain(const struct tacho_kernel *kernel, uint32_t domain,
 			struct tacho_kernel_domain_info *info);
+/* The domain that a task is bound to, as of the last tend; TACHO_NONE: not known. */
+uint32_t tacho_kernel_task_domain(const struct tacho_kernel *kernel, int tid);
 /* How many tasks were charged to "other" because there were no domains left. */
 uint64_t tacho_kernel_overflow(const struct tacho_kernel *kernel);
 

@@ -3,53 +3,8 @@
 # The command line: wrong usage is status 2, what cannot be done is status 1, and either is exactly
 # one line on standard error and nothing on standard output. Then the verbs against a real program.
 set -u
-build=$(cd "${1:?usage: cli.sh BUILD-DIRECTORY}" && pwd)
-tacho=$build/tacho
-tmp=$(mktemp -d)
-pids=()
-cleanup() {
-	local pid
-	for pid in "${pids[@]}"; do
-		kill "$pid" 2>/dev/null
-	done
-	rm -rf "$tmp"
-}
-trap cleanup EXIT
-
-checks=0 bad=0
-fail() {
-	bad=$((bad + 1))
-	echo "not ok $*"
-	head -n 5 "$tmp/out" "$tmp/err" | sed 's/^/     /'
-}
-run() {
-	checks=$((checks + 1))
-	timeout 30 "$tacho" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
-}
-# refuse STATUS ARGUMENT...: refused with that status in one line.
-refuse() {
-	local want=$1 status
-	shift
-	run "$@"
-	status=$?
-	[ $status -eq "$want" ] || fail "tacho $*: status $status and not $want"
-	[ "$(wc -l <"$tmp/err")" -eq 1 ] || fail "tacho $*: $(wc -l <"$tmp/err") lines and not one"
-	[ "$(grep -c '^tacho' "$tmp/err")" -eq 1 ] || fail "tacho $*: does not say who refuses"
-	[ ! -s "$tmp/out" ] || fail "tacho $*: something on standard output"
-	if [ "$want" -eq 2 ]; then
-		grep -q -- '--help$' "$tmp/err" || fail "tacho $*: does not say where help is"
-	fi
-}
-# good ARGUMENT...: status 0
-good() {
-	local status
-	run "$@"
-	status=$?
-	[ $status -eq 0 ] || fail "tacho $*: status $status"
-}
-has() {
-	grep -qE -- "$2" "$tmp/$1" || fail "no '$2' in std$1"
-}
+# shellcheck source=tests/cli_common.sh
+. "$(dirname "$0")/cli_common.sh"
 
 # --- wrong usage ----------------------------------------------------------------------------------
 
@@ -234,5 +189,4 @@ good doctor --json
 python3 -c 'import json, sys
 assert len(json.load(open(sys.argv[1]))["things"]) > 10' "$tmp/out" 2>"$tmp/err" || fail "doctor --json"
 
-echo "$checks checks, $bad failed"
-[ $bad -eq 0 ]
+finish

@@ -22,7 +22,7 @@ section() {
 	awk -v name="$1" '/^\.S[sh] / { on = index($0 " ", ".Ss " name " ") == 1 } on' "$page"
 }
 # Long options as the page and as the command name them, but those of every verb.
-in_page() { sed -n 's/^\.It .*Fl .*-\([a-z][a-z-]*\).*/\1/p' | sort -u; }
+in_page() { sed -nE 's/^\.It Fl (. , )?-([a-z][a-z-]*).*/\2/p' | sort -u; }
 in_help() { grep -oE '^ {2,6}(-., )?--[a-z-]+' | sed 's/.*--//' | grep -vx help | sort -u; }
 
 mapfile -t verbs < <("$tacho" --help | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p')

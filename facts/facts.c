@@ -1,0 +1,627 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * facts.c: rows into per-domain vectors, interval by interval.
+ *
+ * Owns the vectors of domains and CPUs and the books of what has been charged; the matrix and the
+ * reasons are in pairs.c. Must not read a clock, an area or a file, and must not allocate for a row.
+ * Called by whoever has rows: the command, the scheduler, a replay. Section 4.5.3 of paper 001.
+ *
+ * Conservation. A row of cpu.service says that a domain had a CPU for [time - counter, time]. What
+ * runs at the end of an interval has no row yet, and is charged up to there from what the caller
+ * says; that span is remembered, and a row is charged for the part of it that is in no such span:
+ *
+ *	charged so far on a CPU  ==  | rows and spans, united, from the first interval on |
+ *
+ * as long as rows of a CPU do not overlap each other, whatever the spans said, in whatever interval a
+ * row turns up, and whether it does at all. A CPU keeps its newest SPANS spans: a row that is read
+ * late belongs to the newest or the one before.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "facts/facts_internal.h"
+
+#define SPANS  4u
+#define OCTAVE 8u /* buckets of an octave */
+
+/* The vector of one domain, also as words; word 0 is for what nobody wants to know. */
+union vector {
+	struct {
+		uint64_t nowhere;
+		struct tacho_facts_domain facts;
+	};
+	uint64_t word[1 + sizeof(struct tacho_facts_domain) / sizeof(uint64_t)];
+};
+#define WORD(field) (offsetof(union vector, facts.field) / sizeof(uint64_t))
+
+/* The kinds of mem.rss. */
+enum { RSS_FILE, RSS_ANON, RSS_SWAP, RSS_SHMEM, RSS_KINDS };
+
+/* What was charged at the end of an interval without a row: from <= ns < until. */
+struct span {
+	uint64_t from_ns;
+	uint64_t until_ns;
+};
+
+struct cpu {
+	uint64_t known_ns; /* a row that begins from here on is in no span */
+	uint64_t last_ns; /* end of the last row */
+	uint32_t next; /* the domain that had the CPU from then on, as the row said */
+	uint32_t running; /* what the caller said, or TACHO_NONE: nothing in this interval */
+	uint64_t running_since_ns;
+	struct tacho_facts_cpu now; /* the interval that runs */
+	struct tacho_facts_cpu then; /* the one that has ended */
+	struct span spans[SPANS]; /* disjoint, newest first */
+};
+
+/*
+ * Vectors in two copies that change their roles at the end of an interval. Those that are not listed
+ * are zero but for rss_pages, so the end costs as much as there are domains with rows.
+ */
+struct half {
+	union vector *vectors;
+	uint32_t *listed; /* domains that had a row */
+	uint32_t nr_listed;
+};
+
+struct tacho_facts {
+	uint32_t nr_domains;
+	uint32_t nr_cpus;
+	struct half now;
+	struct half then;
+	bool *is_listed; /* in now.listed; by domain */
+	uint64_t (*rss)[RSS_KINDS]; /* last values, by domain */
+	struct cpu *cpus;
+	struct tacho_i_table *wakes;
+	struct tacho_i_table *exits;
+	uint64_t first_ns; /* when the first interval began; UINT64_MAX: not yet */
+	uint64_t begin_ns;
+	uint64_t wall_ns;
+	uint64_t ignored;
+	/* for a domain and a CPU that do not exist */
+	union vector no_vector;
+	struct tacho_facts_cpu no_cpu;
+};
+
+/* --- life ----------------------------------------------------------------------------------------- */
+
+static int half_init(struct half *half, uint32_t nr_domains)
+{
+	half->vectors = calloc(nr_domains, sizeof(*half->vectors));
+	half->listed = calloc(nr_domains, sizeof(*half->listed));
+	return half->vectors && half->listed ? 0 : -ENOMEM;
+}
+
+static double half_life(double wanted_s)
+{
+	if (!(wanted_s > 0))
+		return 2;
+	return wanted_s < 1e-6 ? 1e-6 : wanted_s > 1e9 ? 1e9 : wanted_s;
+}
+
+static int facts_init(struct tacho_facts *facts, const struct tacho_facts_options *options)
+{
+	int ret = half_init(&facts->now, options->nr_domains);
+
+	if (!ret)
+		ret = half_init(&facts->then, options->nr_domains);
+	if (!ret)
+		ret = tacho_i_table_create(&facts->wakes, half_life(options->half_life_s));
+	if (!ret)
+		ret = tacho_i_table_create(&facts->exits, 0);
+	facts->is_listed = calloc(options->nr_domains, sizeof(*facts->is_listed));
+	facts->rss = calloc(options->nr_domains, sizeof(*facts->rss));
+	facts->cpus = calloc(options->nr_cpus, sizeof(*facts->cpus));
+	if (!facts->is_listed || !facts->rss || !facts->cpus)
+		ret = -ENOMEM;
+	if (ret)
+		return ret;
+	facts->nr_domains = options->nr_domains;
+	facts->nr_cpus = options->nr_cpus;
+	facts->first_ns = UINT64_MAX;
+	for (uint32_t i = 0; i < facts->nr_cpus; i++) {
+		facts->cpus[i].known_ns = UINT64_MAX;
+		facts->cpus[i].next = facts->cpus[i].running = TACHO_NONE;
+	}
+	return 0;
+}
+
+int tacho_facts_create(struct tacho_facts **out, const struct tacho_facts_options *options)
+{
+	struct tacho_facts *facts;
+	int ret;
+
+	if (options->nr_domains == 0 || options->nr_domains > TACHO_MAX_DOMAINS ||
+	    options->nr_cpus == 0 || options->nr_cpus > TACHO_MAX_CPUS)
+		return -EINVAL;
+	facts = calloc(1, sizeof(*facts));
+	if (!facts)
+		return -ENOMEM;
+	ret = facts_init(facts, options);
+	if (ret) {
+		tacho_facts_destroy(facts);
+		return ret;
+	}
+	*out = facts;
+	return 0;
+}
+
+void tacho_facts_destroy(struct tacho_facts *facts)
+{
+	if (!facts)
+		return;
+	tacho_i_table_destroy(facts->exits);
+	tacho_i_table_destroy(facts->wakes);
+	free(facts->cpus);
+	free(facts->rss);
+	free(facts->is_listed);
+	free(facts->then.listed);
+	free(facts->then.vectors);
+	free(facts->now.listed);
+	free(facts->now.vectors);
+	free(facts);
+}
+
+/* --- histograms ----------------------------------------------------------------------------------- */
+
+/* As facts.h says; the buckets of the smallest values are one wide. */
+static uint32_t bucket_of(uint64_t ns)
+{
+	uint32_t exponent, bucket;
+
+	if (ns < OCTAVE)
+		return (uint32_t)ns;
+	exponent = 63 - (uint32_t)__builtin_clzll(ns);
+	bucket = (exponent - 2) * OCTAVE + ((uint32_t)(ns >> (exponent - 3)) & (OCTAVE - 1));
+	return bucket < TACHO_FACTS_BUCKETS ? bucket : TACHO_FACTS_BUCKETS - 1;
+}
+
+static uint64_t bucket_low(uint32_t bucket)
+{
+	if (bucket < OCTAVE)
+		return bucket;
+	return (uint64_t)(OCTAVE + bucket % OCTAVE) << (bucket / OCTAVE - 1);
+}
+
+uint64_t tacho_facts_quantile(const uint32_t hist[TACHO_FACTS_BUCKETS], double p)
+{
+	uint64_t total = 0, below = 0;
+	double rank;
+
+	for (uint32_t i = 0; i < TACHO_FACTS_BUCKETS; i++)
+		total += hist[i];
+	rank = !(p > 0) ? 0 : p < 1 ? p * (double)total : (double)total;
+	for (uint32_t i = 0; i < TACHO_FACTS_BUCKETS; i++) {
+		uint64_t low = bucket_low(i), width = bucket_low(i + 1) - low;
+
+		if (hist[i] == 0 || (double)(below + hist[i]) < rank) {
+			below += hist[i];
+			continue;
+		}
+		/* values are whole: what is in the bucket is width - 1 apart at most */
+		return low + (uint64_t)((double)(width - 1) * (rank - (double)below) / hist[i]);
+	}
+	return 0;
+}
+
+/* --- rows ----------------------------------------------------------------------------------------- */
+
+/*
+ * Where an event goes in the vector of its domain, as words: the counter, the number of rows, and the
+ * sum of an adding log. An event that is not here goes nowhere, or where row_take says.
+ */
+struct charge {
+	uint16_t sum;
+	uint16_t rows;
+	uint16_t added;
+};
+#define SUM(field)   .sum = WORD(field), .added = WORD(field)
+#define ROWS(field)  .rows = WORD(field)
+#define COUNT(field) .rows = WORD(field), .added = WORD(field)
+
+static const struct charge charges[TACHO_K_NR] = {
+	[TACHO_K_CPU_SERVICE] = { SUM(service_ns), ROWS(slices) },
+	[TACHO_K_CPU_PMC0] = { SUM(pmc[0]) },
+	[TACHO_K_CPU_PMC1] = { SUM(pmc[1]) },
+	[TACHO_K_CPU_PMC2] = { SUM(pmc[2]) },
+	[TACHO_K_CPU_PMC3] = { SUM(pmc[3]) },
+	[TACHO_K_CPU_WAIT] = { SUM(wait_ns), ROWS(waits) },
+	[TACHO_K_CPU_MIGRATE] = { ROWS(migrations) },
+	[TACHO_K_IPC_WAKE] = { COUNT(wakes_out) },
+	[TACHO_K_IPC_FUTEX] = { COUNT(futexes) },
+	[TACHO_K_MEM_FAULT] = { COUNT(faults) },
+	[TACHO_K_IO_BLOCK] = { SUM(block_ns), ROWS(block_ios) },
+	[TACHO_K_NET_RX] = { SUM(net_bytes[0]) },
+	[TACHO_K_NET_TX] = { SUM(net_bytes[1]) },
+	[TACHO_K_IRQ] = { SUM(irq_ns), ROWS(irqs) },
+	[TACHO_K_SOFTIRQ] = { SUM(softirq_ns), ROWS(softirqs) },
+	[TACHO_K_LOCK] = { SUM(lock_ns), ROWS(locks) },
+	[TACHO_K_SYSCALL] = { SUM(syscall_ns), ROWS(syscalls) },
+	[TACHO_K_VM_RUN] = { SUM(vm_run_ns) },
+	[TACHO_K_VM_EXIT] = { COUNT(vm_exits) },
+	[TACHO_K_VM_IRQ] = { COUNT(vm_irqs) },
+	[TACHO_K_VM_HALT] = { SUM(vm_halt_ns) },
+	[TACHO_K_VM_USERSPACE] = { COUNT(vm_userspace) },
+};
+
+/* The vector of the interval that runs. */
+static inline union vector *vector_of(struct tacho_facts *facts, uint32_t domain)
+{
+	if (!facts->is_listed[domain]) {
+		facts->is_listed[domain] = true;
+		facts->now.listed[facts->now.nr_listed++] = domain;
+	}
+	return &facts->now.vectors[domain];
+}
+
+/* How much of [start, end] is in the intervals and in no span. */
+static uint64_t span_rest(const struct tacho_facts *facts, const struct cpu *cpu, uint64_t start,
+			  uint64_t end)
+{
+	uint64_t rest;
+
+	if (start < facts->first_ns)
+		start = facts->first_ns;
+	rest = end > start ? end - start : 0;
+	for (uint32_t i = 0; i < SPANS && rest > 0; i++) {
+		const struct span *span = &cpu->spans[i];
+		uint64_t from = span->from_ns > start ? span->from_ns : start;
+		uint64_t until = span->until_ns < end ? span->until_ns : end;
+
+		if (until > from)
+			rest -= until - from;
+	}
+	return rest;
+}
+
+static inline void cpu_charge(struct cpu *cpu, uint32_t domain, uint64_t ns)
+{
+	cpu->now.service_ns += ns;
+	if (domain == TACHO_DOMAIN_IDLE)
+		cpu->now.idle_ns += ns;
+}
+
+static inline bool service_take(struct tacho_facts *facts, const struct tacho_row *row)
+{
+	uint64_t start, ns = row->counter;
+	struct tacho_facts_domain *vector;
+	struct cpu *cpu;
+
+	/* before the machine was there: the row has no time, or the counter no unit */
+	if (row->cpu >= facts->nr_cpus || row->counter > row->time)
+		return false;
+	cpu = &facts->cpus[row->cpu];
+	start = row->time - ns;
+	if (start < cpu->known_ns) {
+		if (row->time <= facts->first_ns)
+			return true; /* history */
+		ns = span_rest(facts, cpu, start, row->time);
+	}
+	cpu->last_ns = row->time;
+	cpu->next = row->correspondent;
+	cpu->now.switches++;
+	cpu_charge(cpu, row->domain, ns);
+	vector = &vector_of(facts, row->domain)->facts;
+	vector->service_ns += ns;
+	vector->slices++;
+	vector->slice_hist[bucket_of(row->counter)]++;
+	return true;
+}
+
+static bool runq_take(struct tacho_facts *facts, const struct tacho_row *row)
+{
+	struct tacho_facts_cpu *cpu;
+
+	if (row->cpu >= facts->nr_cpus)
+		return false;
+	cpu = &facts->cpus[row->cpu].now;
+	cpu->runq_sum += row->counter;
+	cpu->runq_samples++;
+	if (row->counter > cpu->runq_max)
+		cpu->runq_max = row->counter;
+	return true;
+}
+
+static bool wake_take(struct tacho_facts *facts, const struct tacho_row *row, int *error)
+{
+	const uint32_t to = row->correspondent;
+	int ret;
+
+	/* what happens inside one domain is not an event */
+	if (to >= facts->nr_domains || to == row->domain)
+		return false;
+	vector_of(facts, row->domain)->facts.wakes_out++;
+	vector_of(facts, to)->facts.wakes_in++;
+	ret = tacho_i_table_add(facts->wakes, TACHO_I_KEY(row->domain, to));
+	if (ret)
+		*error = ret;
+	return true;
+}
+
+static void exit_take(struct tacho_facts *facts, const struct tacho_row *row, int *error)
+{
+	uint32_t reason = row->correspondent;
+	int ret;
+
+	if (reason >= TACHO_FACTS_REASONS)
+		reason = TACHO_FACTS_REASONS - 1;
+	if (row->event == TACHO_K_VM_USERSPACE)
+		reason |= TACHO_I_USERSPACE;
+	ret = tacho_i_table_add(facts->exits, TACHO_I_KEY(row->domain, reason));
+	if (ret)
+		*error = ret;
+}
+
+static uint64_t rss_pages(const struct tacho_facts *facts, uint32_t domain)
+{
+	const uint64_t *rss = facts->rss[domain];
+
+	return rss[RSS_FILE] + rss[RSS_ANON] + rss[RSS_SHMEM];
+}
+
+static bool rss_take(struct tacho_facts *facts, const struct tacho_row *row)
+{
+	if (row->correspondent >= RSS_KINDS)
+		return false;
+	facts->rss[row->domain][row->correspondent] = row->counter;
+	vector_of(facts, row->domain)->facts.rss_pages = rss_pages(facts, row->domain);
+	return true;
+}
+
+static bool shared_take(struct tacho_facts *facts, const struct tacho_row *row)
+{
+	if (row->correspondent >= facts->nr_domains || row->correspondent == row->domain)
+		return false;
+	vector_of(facts, row->domain)->facts.shared_pages += row->counter >> 32;
+	return true;
+}
+
+/* One of two sums, and nothing for the directions up to nr that have none. */
+static bool direction_take(struct tacho_facts *facts, const struct tacho_row *row, uint64_t word,
+			   uint32_t nr)
+{
+	if (row->correspondent >= nr)
+		return false;
+	if (row->correspondent < 2)
+		vector_of(facts, row->domain)->word[word + row->correspondent] += row->counter;
+	return true;
+}
+
+static inline bool row_take(struct tacho_facts *facts, const struct tacho_row *row, int *error)
+{
+	union vector *vector;
+
+	/* of a CPU, and no matter which domain it interrupted */
+	if (row->event == TACHO_K_CPU_RUNQ)
+		return runq_take(facts, row);
+	if (row->event >= TACHO_K_NR || row->domain >= facts->nr_domains)
+		return false;
+	switch (row->event) {
+	case TACHO_K_CPU_SERVICE:
+		return service_take(facts, row);
+	case TACHO_K_IPC_WAKE:
+		return wake_take(facts, row, error);
+	case TACHO_K_IPC_SOCKET:
+		return direction_take(facts, row, WORD(socket_bytes), 2);
+	case TACHO_K_IPC_PIPE:
+		return direction_take(facts, row, WORD(pipe_bytes), 2);
+	case TACHO_K_IO_BLOCK_BYTES:
+		return direction_take(facts, row, WORD(block_bytes), 3);
+	case TACHO_K_MEM_RSS:
+		return rss_take(facts, row);
+	case TACHO_K_MEM_SHARED:
+		return shared_take(facts, row);
+	case TACHO_K_VM_EXIT:
+	case TACHO_K_VM_USERSPACE:
+		exit_take(facts, row, error);
+		break;
+	default:
+		break;
+	}
+	vector = vector_of(facts, row->domain);
+	vector->word[charges[row->event].sum] += row->counter;
+	vector->word[charges[row->event].rows]++;
+	return true;
+}
+
+int tacho_facts_rows(struct tacho_facts *facts, const struct tacho_row *rows, size_t nr)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		if (!row_take(facts, &rows[i], &error))
+			facts->ignored++;
+	return error;
+}
+
+int tacho_facts_add(struct tacho_facts *facts, uint32_t event, uint32_t domain, uint64_t sum)
+{
+	if (event >= TACHO_K_NR || domain >= facts->nr_domains || charges[event].added == 0)
+		return -EINVAL;
+	if (sum > 0)
+		vector_of(facts, domain)->word[charges[event].added] += sum;
+	return 0;
+}
+
+/* --- intervals ------------------------------------------------------------------------------------ */
+
+void tacho_facts_running(struct tacho_facts *facts, uint32_t cpu, uint32_t domain,
+			 uint64_t since_ns)
+{
+	if (cpu >= facts->nr_cpus || domain >= facts->nr_domains) {
+		facts->ignored++;
+		return;
+	}
+	facts->cpus[cpu].running = domain;
+	facts->cpus[cpu].running_since_ns = since_ns;
+}
+
+/* Charge what runs up to now, and remember it: the newest span goes on, or there is a newer one. */
+static void running_charge(struct tacho_facts *facts, struct cpu *cpu, uint64_t now_ns)
+{
+	struct span *newest = &cpu->spans[0];
+	uint64_t from = cpu->running_since_ns, ns;
+	uint32_t domain = cpu->running;
+
+	if (domain == TACHO_NONE)
+		return;
+	/* the caller looked before a switch whose row came since then: the row knows better */
+	if (from < cpu->last_ns && cpu->last_ns <= now_ns) {
+		from = cpu->last_ns;
+		if (cpu->next < facts->nr_domains)
+			domain = cpu->next;
+	}
+	if (from < facts->first_ns)
+		from = facts->first_ns;
+	if (from >= now_ns)
+		return;
+	if (from <= newest->until_ns) {
+		ns = now_ns - newest->until_ns;
+	} else {
+		ns = now_ns - from;
+		memmove(&cpu->spans[1], &cpu->spans[0], (SPANS - 1) * sizeof(cpu->spans[0]));
+		newest->from_ns = from;
+	}
+	newest->until_ns = cpu->known_ns = now_ns;
+	vector_of(facts, domain)->facts.service_ns += ns;
+	cpu_charge(cpu, domain, ns);
+}
+
+static void cpus_end(struct tacho_facts *facts, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < facts->nr_cpus; i++) {
+		struct cpu *cpu = &facts->cpus[i];
+
+		running_charge(facts, cpu, now_ns);
+		cpu->running = TACHO_NONE;
+		if (cpu->last_ns > now_ns) /* it lied */
+			cpu->last_ns = 0;
+		cpu->then = cpu->now;
+		memset(&cpu->now, 0, sizeof(cpu->now));
+	}
+}
+
+static void vector_clear(struct tacho_facts *facts, struct half *half, uint32_t domain)
+{
+	struct tacho_facts_domain *vector = &half->vectors[domain].facts;
+
+	/* most of a vector is the histogram */
+	if (vector->slices > 0)
+		memset(vector->slice_hist, 0, sizeof(vector->slice_hist));
+	memset(vector, 0, offsetof(struct tacho_facts_domain, slice_hist));
+	vector->rss_pages = rss_pages(facts, domain);
+}
+
+static void half_clear(struct tacho_facts *facts, struct half *half)
+{
+	for (uint32_t i = 0; i < half->nr_listed; i++)
+		vector_clear(facts, half, half->listed[i]);
+	half->nr_listed = 0;
+}
+
+/* now becomes then, and what was then before is cleared. */
+static void halves_swap(struct tacho_facts *facts)
+{
+	struct half ended = facts->now;
+
+	for (uint32_t i = 0; i < ended.nr_listed; i++)
+		facts->is_listed[ended.listed[i]] = false;
+	facts->now = facts->then;
+	facts->then = ended;
+	half_clear(facts, &facts->now);
+	/* the last values stay, in both */
+	for (uint32_t i = 0; i < ended.nr_listed; i++)
+		facts->now.vectors[ended.listed[i]].facts.rss_pages =
+			ended.vectors[ended.listed[i]].facts.rss_pages;
+}
+
+/* What came before the first interval is in none; only last values stay. */
+static void facts_begin(struct tacho_facts *facts, uint64_t now_ns)
+{
+	facts->first_ns = facts->begin_ns = now_ns;
+	halves_swap(facts);
+	half_clear(facts, &facts->then);
+	tacho_i_table_clear(facts->wakes);
+	tacho_i_table_clear(facts->exits);
+	for (uint32_t i = 0; i < facts->nr_cpus; i++) {
+		struct cpu *cpu = &facts->cpus[i];
+
+		*cpu = (struct cpu){
+			.known_ns = now_ns,
+			.next = TACHO_NONE,
+			.running = TACHO_NONE,
+		};
+	}
+}
+
+void tacho_facts_end(struct tacho_facts *facts, uint64_t now_ns)
+{
+	if (facts->first_ns == UINT64_MAX) {
+		facts_begin(facts, now_ns < UINT64_MAX ? now_ns : UINT64_MAX - 1);
+		return;
+	}
+	if (now_ns < facts->begin_ns) /* a clock that goes back: an empty interval */
+		now_ns = facts->begin_ns;
+	facts->wall_ns = now_ns - facts->begin_ns;
+	cpus_end(facts, now_ns);
+	halves_swap(facts);
+	tacho_i_table_end(facts->wakes, now_ns, facts->wall_ns);
+	tacho_i_table_end(facts->exits, now_ns, facts->wall_ns);
+	facts->begin_ns = now_ns;
+}
+
+void tacho_facts_forget(struct tacho_facts *facts, uint32_t domain)
+{
+	if (domain >= facts->nr_domains)
+		return;
+	memset(facts->rss[domain], 0, sizeof(facts->rss[domain]));
+	memset(&facts->now.vectors[domain], 0, sizeof(facts->now.vectors[domain]));
+	memset(&facts->then.vectors[domain], 0, sizeof(facts->then.vectors[domain]));
+	for (uint32_t i = 0; i < facts->nr_cpus; i++) {
+		struct cpu *cpu = &facts->cpus[i];
+
+		if (cpu->running == domain)
+			cpu->running = TACHO_NONE;
+		if (cpu->next == domain)
+			cpu->next = TACHO_NONE;
+	}
+	tacho_i_table_forget(facts->wakes, domain);
+	tacho_i_table_forget(facts->exits, domain);
+}
+
+/* --- the interval that has ended ------------------------------------------------------------------ */
+
+uint64_t tacho_facts_wall_ns(const struct tacho_facts *facts)
+{
+	return facts->wall_ns;
+}
+
+const struct tacho_facts_domain *tacho_facts_domain(const struct tacho_facts *facts,
+						    uint32_t domain)
+{
+	if (domain >= facts->nr_domains)
+		return &facts->no_vector.facts;
+	return &facts->then.vectors[domain].facts;
+}
+
+const struct tacho_facts_cpu *tacho_facts_cpu(const struct tacho_facts *facts, uint32_t cpu)
+{
+	return cpu < facts->nr_cpus ? &facts->cpus[cpu].then : &facts->no_cpu;
+}
+
+size_t tacho_facts_pairs(const struct tacho_facts *facts, const struct tacho_facts_pair **pairs)
+{
+	return tacho_i_table_pairs(facts->wakes, pairs);
+}
+
+size_t tacho_facts_reasons(const struct tacho_facts *facts,
+			   const struct tacho_facts_reason **reasons)
+{
+	return tacho_i_table_reasons(facts->exits, reasons);
+}
+
+uint64_t tacho_facts_ignored(const struct tacho_facts *facts)
+{
+	return facts->ignored;
+}

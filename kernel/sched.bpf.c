@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * sched.bpf.c: the processors: service time, counters, waiting, migrations, run queues, wake-ups.
+ *
+ * Owns the running fields of tacho_cpu and runnable_ns of tasks. Section 4.4 of paper 001: service
+ * time is charged at the switch from one domain to another; what happens between the tasks of one
+ * domain is not an event, and its slice goes on. One look at the clock per tracepoint.
+ */
+#include "kernel.bpf.h"
+
+/* Perf events of cpu.pmc0..3: index counter * nr_cpus + CPU, set by the session. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(max_entries, 4);
+	__type(key, __u32);
+	__type(value, __u32);
+} counters SEC(".maps");
+
+/* Their values at the last switch on this CPU. */
+struct pmc_last {
+	__u64 value[4];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pmc_last);
+} pmc_last SEC(".maps");
+
+static __always_inline void pmc_switch(void *part, __u32 from, __u32 to, __u64 now)
+{
+	__u32 zero = 0, cpu = bpf_get_smp_processor_id();
+	struct pmc_last *last = bpf_map_lookup_elem(&pmc_last, &zero);
+	struct bpf_perf_event_value value;
+
+	if (!last)
+		return;
+	for (__u32 i = 0; i < 4; i++) {
+		if (bpf_perf_event_read_value(&counters, i * geometry.nr_cpus + cpu, &value,
+					      sizeof(value)))
+			continue;
+		if (last->value[i])
+			log_domain(part, TACHO_K_CPU_PMC0 + i, from, to,
+				   value.counter - last->value[i], now);
+		last->value[i] = value.counter;
+	}
+}
+
+/* It wanted the CPU since then, and has it now. */
+static __always_inline void wait_end(void *part, struct tacho_k_task *task, __u32 domain, __u64 now)
+{
+	__u64 since = task->runnable_ns;
+
+	task->runnable_ns = 0;
+	if (since && now > since)
+		log_domain(part, TACHO_K_CPU_WAIT, domain, TACHO_NONE, now - since, now);
+}
+
+static __always_inline void service_switch(void *part, __u32 to, __u64 now)
+{
+	struct tacho_cpu *cpu = part;
+	__u64 since = cpu->running_since;
+	__u32 from = cpu->running_domain & geometry.domain_mask;
+
+	if (since && from == to)
+		return;
+	if (since) {
+		log_domain(part, TACHO_K_CPU_SERVICE, from, to, now - since, now);
+		if (active & TACHO_K_ACTIVE_PMC)
+			pmc_switch(part, from, to, now);
+	}
+	tacho_bpf_running(&geometry, cpu, to, now);
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(cpu_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	__u32 what = active, to = TACHO_DOMAIN_IDLE;
+	struct tacho_k_task *state = NULL;
+	__u64 now = bpf_ktime_get_ns();
+	void *part = area_part();
+
+	if (!part)
+		return 0;
+	if (next->pid != 0) {
+		state = task_get(next);
+		to = state ? principal_domain(state->principal) : TACHO_DOMAIN_SYSTEM;
+	}
+	if (what & TACHO_K_ACTIVE_SERVICE)
+		service_switch(part, to, now);
+	if (what & TACHO_K_ACTIVE_WAIT) {
+		if (state)
+			wait_end(part, state, to, now);
+		/* preempted: it goes on wanting it */
+		if ((preempt || task_state(prev) == TASK_RUNNING) && prev->pid != 0) {
+			state = task_get(prev);
+			if (state)
+				state->runnable_ns = now;
+		}
+	}
+	return 0;
+}
+
+static __always_inline int wait_begin(struct task_struct *task)
+{
+	struct tacho_k_task *state = task_get(task);
+
+	if (state && !state->runnable_ns)
+		state->runnable_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+SEC("tp_btf/sched_wakeup")
+int BPF_PROG(wait_wakeup, struct task_struct *task)
+{
+	/* it may be running: woken before it had gone to sleep */
+	return task == bpf_get_current_task_btf() ? 0 : wait_begin(task);
+}
+
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(wait_wakeup_new, struct task_struct *task)
+{
+	return wait_begin(task);
+}
+
+SEC("tp_btf/sched_migrate_task")
+int BPF_PROG(cpu_migrate, struct task_struct *task, int dest)
+{
+	void *part = area_part();
+
+	if (part)
+		log_domain(part, TACHO_K_CPU_MIGRATE, task_domain(task), TACHO_NONE,
+			   (__u64)task_cpu(task) << 32 | (__u32)dest, 0);
+	return 0;
+}
+
+/* A timer of each CPU. */
+SEC("perf_event")
+int cpu_runq(void *ctx)
+{
+	void *part = area_part();
+
+	if (part)
+		log_domain(part, TACHO_K_CPU_RUNQ, TACHO_DOMAIN_SYSTEM, TACHO_NONE,
+			   this_rq()->nr_running, 0);
+	return 0;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * shared.h: what the eBPF programs and their loader say to each other beside the area.
+ *
+ * Compiled as C and as BPF; fixed-width types, no implicit padding. The area itself is area.h; what
+ * binding a task means is task.h.
+ */
+#ifndef TACHO_KERNEL_SHARED_H
+#define TACHO_KERNEL_SHARED_H
+
+#include <tacho/area.h>
+
+#include "task.h"
+
+/* What a program that serves several events has to do. */
+enum tacho_k_active {
+	TACHO_K_ACTIVE_SERVICE = 0x1,
+	TACHO_K_ACTIVE_WAIT = 0x2,
+	TACHO_K_ACTIVE_PMC = 0x4,
+};
+
+/* Correspondents of task.track. */
+enum tacho_k_track {
+	TACHO_K_TRACK_NEW,
+	TACHO_K_TRACK_EXEC,
+	TACHO_K_TRACK_EXIT,
+};
+
+/* The storage of a task. Written by programs on whatever CPU has the task, and by bind_tasks. */
+struct tacho_k_task {
+	tacho_u32 principal;
+	tacho_u32 flags; /* TACHO_TASK_* */
+	tacho_u64 runnable_ns; /* since when it wants a CPU; 0: it does not */
+	tacho_u64 syscall_ns; /* entry of the system call that it is in; 0: none that was seen */
+	tacho_u64 lock_ns; /* began to wait for lock */
+	tacho_u64 lock; /* address */
+	tacho_u64 vm_ns; /* entered the guest; 0: it is not in one */
+	tacho_u32 syscall_nr;
+	tacho_u32 vcpu; /* number of the virtual CPU that it last ran */
+};
+TACHO_CHECK_SIZE(struct tacho_k_task, 56);
+
+/* What the loader asks bind_tasks to do, by thread id. */
+struct tacho_k_bind {
+	tacho_u32 principal;
+	tacho_u32 flags; /* TACHO_TASK_* */
+};
+
+/* The argument of the program that logs on behalf of the session. */
+struct tacho_k_emit {
+	tacho_u64 event;
+	tacho_u64 domain;
+	tacho_u64 correspondent;
+	tacho_u64 counter;
+};
+
+#endif /* TACHO_KERNEL_SHARED_H */

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * task.bpf.c: who is who: binding tasks to principals, and telling user space about new ones.
+ *
+ * Owns the maps, and the principal in the storage of each task. A child inherits it; where processes
+ * or threads are domains of their own (fresh_for), it takes a fresh one from the pool, which user
+ * space keeps filled with principals that are bound to domains already. If the pool is empty it is
+ * charged to its parent's domain: nothing is lost. What a task becomes by exec, user space decides
+ * from the rows that are logged here. Attached while any event is enabled; bound are all tasks
+ * before anything else is attached.
+ */
+#include "kernel.bpf.h"
+
+struct area_map area SEC(".maps");
+struct task_map tasks SEC(".maps");
+
+/* Principals for children, pushed by the session. */
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, 1024);
+	__uint(key_size, 0);
+	__uint(value_size, sizeof(__u32));
+} pool SEC(".maps");
+
+/* Bindings to be made, by thread id; emptied by the session when bind_tasks is done. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 20);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct tacho_k_bind);
+} bindings SEC(".maps");
+
+const volatile struct tacho_geometry geometry = {};
+volatile __u32 active = 0;
+volatile __u64 enabled_ns[TACHO_K_NR] = {};
+const volatile __s64 preempt_from_rq = 0;
+const volatile __s64 this_cpu_off_from_rq = 0;
+
+/* Which children become a principal of their own: TACHO_FRESH_*. */
+const volatile __u32 fresh_for = 0;
+/* Tasks whose storage could not be made: they count as the system's. By the programs. */
+volatile __u64 unbound = 0;
+
+static __always_inline __u64 task_ids(struct task_struct *task)
+{
+	return (__u64)(__u32)task->tgid << 32 | (__u32)task->pid;
+}
+
+static __always_inline bool wants_fresh(__u32 flags, __u64 clone_flags)
+{
+	if (flags & TACHO_TASK_INHERIT)
+		return false;
+	return fresh_for == TACHO_FRESH_THREAD ||
+	       (fresh_for == TACHO_FRESH_PROCESS && !(clone_flags & CLONE_THREAD));
+}
+
+SEC("tp_btf/task_newtask")
+int BPF_PROG(task_new, struct task_struct *child, unsigned long clone_flags)
+{
+	struct task_struct *parent = bpf_get_current_task_btf();
+	struct tacho_k_task *from = task_get(parent), *to;
+	struct tacho_k_task fresh = {};
+	void *part = area_part();
+	__u32 principal, domain;
+
+	if (from) {
+		fresh.principal = from->principal;
+		fresh.flags = from->flags & (TACHO_TASK_INHERIT | TACHO_TASK_KEEP_EXEC);
+	}
+	if (!(child->flags & PF_KTHREAD) && wants_fresh(fresh.flags, clone_flags) &&
+	    bpf_map_pop_elem(&pool, &principal) == 0)
+		fresh.principal = principal;
+	to = bpf_task_storage_get(&tasks, child, &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!to)
+		__sync_fetch_and_add(&unbound, 1);
+	if (!part)
+		return 0;
+	domain = principal_domain(fresh.principal);
+	log_data(part, TACHO_K_TASK_TRACK, domain, TACHO_K_TRACK_NEW, task_ids(child), 0);
+	log_data(part, TACHO_K_TASK_NEW, domain, from ? principal_domain(from->principal) : 0,
+		 task_ids(child), 0);
+	return 0;
+}
+
+static __always_inline int task_tell(struct task_struct *task, __u32 event, __u32 what)
+{
+	void *part = area_part();
+	__u32 domain;
+
+	if (!part)
+		return 0;
+	domain = task_domain(task);
+	log_data(part, TACHO_K_TASK_TRACK, domain, what, task_ids(task), 0);
+	log_domain(part, event, domain, TACHO_NONE, task_ids(task), 0);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(task_exec, struct task_struct *task)
+{
+	return task_tell(task, TACHO_K_TASK_EXEC, TACHO_K_TRACK_EXEC);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(task_exit, struct task_struct *task)
+{
+	return task_tell(task, TACHO_K_TASK_EXIT, TACHO_K_TRACK_EXIT);
+}
+
+struct bpf_iter_meta;
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+} __attribute__((preserve_access_index));
+
+/* Read by the session to its end: every task whose binding is waiting gets it. */
+SEC("iter/task")
+int bind_tasks(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct tacho_k_task *state;
+	struct tacho_k_bind *bind;
+	__u32 tid;
+
+	if (!task)
+		return 0;
+	tid = (__u32)task->pid;
+	bind = bpf_map_lookup_elem(&bindings, &tid);
+	if (!bind)
+		return 0;
+	state = bpf_task_storage_get(&tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!state) {
+		__sync_fetch_and_add(&unbound, 1);
+		return 0;
+	}
+	state->principal = bind->principal;
+	state->flags = bind->flags;
+	return 0;
+}
+
+/* Run by the session on each CPU: what runs there, as if it had been switched to now. */
+SEC("raw_tp")
+int start_running(void *ctx)
+{
+	void *part = area_part();
+
+	if (part)
+		tacho_bpf_running(&geometry, part, task_domain(bpf_get_current_task_btf()),
+				  bpf_ktime_get_ns());
+	return 0;
+}
+
+/* Run by the session: a row of something that user space found out. */
+SEC("raw_tp")
+int emit(struct bpf_raw_tracepoint_args *ctx)
+{
+	void *part = area_part();
+
+	if (part)
+		log_domain(part, TACHO_K_MEM_SHARED, (__u32)ctx->args[1] & geometry.domain_mask,
+			   (__u32)ctx->args[2], ctx->args[3], 0);
+	return 0;
+}
+
+char licence[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,648 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * t_kernel_sched.c: processors and wake-ups, as the kernel component tells them, against what the
+ * kernel and the processes themselves say.
+ *
+ * Conservation: what the domains got plus idle is wall time times CPUs. Truth: /proc/PID/schedstat,
+ * numbers of messages, getrusage, where a task was put. Shares and counts, never a time.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "facts/facts.h"
+#include "krig.h"
+#include "t.h"
+
+static int cpus_online(void)
+{
+	return (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((unsigned)cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* A child that runs fn and ends; it is killed with us. */
+static pid_t child(void (*fn)(void *), void *arg)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		fn(arg);
+		_exit(0);
+	}
+	return pid;
+}
+
+/* A child says that it has done all by stopping itself. */
+static void done(void)
+{
+	raise(SIGSTOP);
+}
+
+static void wait_done(pid_t pid)
+{
+	int status;
+
+	T_EQ(waitpid(pid, &status, WUNTRACED), pid);
+	T_OK(WIFSTOPPED(status));
+}
+
+static void reap(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* Read all the time, so that what others do on this machine does not wrap a log. */
+static void krig_watch(struct krig *rig, double seconds,
+		       int (*fn)(void *arg, const struct tacho_row *row), void *arg)
+{
+	const uint64_t end = krig_now() + (uint64_t)(seconds * 1e9);
+
+	do {
+		usleep(20000);
+		T_EQ(tacho_kernel_tend(rig->kernel, NULL), 0);
+		krig_read(rig, fn, arg);
+	} while (krig_now() < end);
+}
+
+/* --- loads ----------------------------------------------------------------------------------- */
+
+static void load_idle(void *arg)
+{
+	(void)arg;
+	pause();
+}
+
+static void load_hog(void *arg)
+{
+	if (arg)
+		pin(*(int *)arg);
+	for (;;)
+		;
+}
+
+static void load_forks(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(0);
+		waitpid(pid, NULL, 0);
+	}
+}
+
+static void load_pipes(void *arg)
+{
+	int to[2], from[2];
+	char byte = 0;
+
+	(void)arg;
+	if (pipe(to) || pipe(from))
+		_exit(1);
+	if (fork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (read(to[0], &byte, 1) == 1 && write(from[1], &byte, 1) == 1)
+			;
+		_exit(0);
+	}
+	while (write(to[1], &byte, 1) == 1 && read(from[0], &byte, 1) == 1)
+		;
+}
+
+/* --- conservation ---------------------------------------------------------------------------- */
+
+struct books {
+	struct krig *rig;
+	struct tacho_facts *facts;
+	double worst; /* |sum / wall - 1| of an interval */
+	int intervals;
+};
+
+static int rows_to_facts(void *arg, const struct tacho_row *row)
+{
+	struct books *books = arg;
+
+	return tacho_facts_rows(books->facts, row, 1);
+}
+
+static void interval_end(struct books *books, bool first)
+{
+	const uint32_t nr_cpus = books->rig->view.header.nr_cpus;
+	const int online = cpus_online();
+	uint64_t sum = 0, since, wall;
+	uint32_t domain;
+
+	for (uint32_t cpu = 0; cpu < nr_cpus; cpu++)
+		if (tacho_view_running(&books->rig->view, cpu, &domain, &since) == 0)
+			tacho_facts_running(books->facts, cpu, domain, since);
+	T_EQ(tacho_kernel_tend(books->rig->kernel, NULL), 0);
+	krig_read(books->rig, rows_to_facts, books);
+	tacho_facts_end(books->facts, krig_now());
+	if (first)
+		return;
+	for (uint32_t cpu = 0; cpu < nr_cpus; cpu++)
+		sum += tacho_facts_cpu(books->facts, cpu)->service_ns;
+	wall = tacho_facts_wall_ns(books->facts) * (uint64_t)online;
+	if (wall) {
+		double off = (double)sum / (double)wall - 1;
+
+		off = off < 0 ? -off : off;
+		books->worst = off > books->worst ? off : books->worst;
+		books->intervals++;
+	}
+}
+
+static void conserve(const char *what, void (*load)(void *), int nr)
+{
+	const uint32_t event = TACHO_K_CPU_SERVICE;
+	struct krig rig;
+	struct books books = { .rig = &rig };
+	struct tacho_facts_options options;
+	pid_t pid[8];
+
+	KRIG_NEED(krig_open(&rig, TACHO_BY_PROCESS));
+	T_NEED(krig_log(&rig, event, 1 << 16) == 0);
+	options = (struct tacho_facts_options){ rig.view.header.nr_domains, rig.view.header.nr_cpus,
+						0 };
+	T_NEED(tacho_facts_create(&books.facts, &options) == 0);
+	T_NEED(krig_enable(&rig) == 0);
+	for (int i = 0; i < nr; i++)
+		pid[i] = child(load, NULL);
+	interval_end(&books, true);
+	for (int i = 0; i < 10; i++) {
+		usleep(100000);
+		interval_end(&books, false);
+	}
+	printf("     %s: worst of %d intervals: %.5f %%, rows lost %llu\n", what, books.intervals,
+	       books.worst * 100, (unsigned long long)krig_lost(&rig));
+	T_EQ(krig_lost(&rig), 0);
+	T_OK(books.worst < 0.001);
+	for (int i = 0; i < nr; i++)
+		reap(pid[i]);
+	tacho_facts_destroy(books.facts);
+	krig_close(&rig);
+}
+
+T_CASE(conservation_idle)
+{
+	conserve("idle", load_idle, 1);
+}
+
+T_CASE(conservation_hogs)
+{
+	conserve("hogs", load_hog, 3);
+}
+
+T_CASE(conservation_fork_storm)
+{
+	conserve("fork storm", load_forks, 3);
+}
+
+T_CASE(conservation_switches)
+{
+	conserve("pipes", load_pipes, 2);
+}
+
+/* --- truth ----------------------------------------------------------------------------------- */
+
+/* ns on the CPU and ns waiting, of a task. */
+static bool schedstat(pid_t pid, uint64_t *run, uint64_t *wait)
+{
+	char path[64];
+	unsigned long long a, b;
+	bool good;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	good = fscanf(file, "%llu %llu", &a, &b) == 2;
+	fclose(file);
+	*run = a;
+	*wait = b;
+	return good;
+}
+
+/* ns that the host took from a CPU of ours: schedstat leaves them out, a clock cannot. */
+static uint64_t stolen_ns(int cpu)
+{
+	unsigned long long steal = 0;
+	char line[256], name[16];
+	FILE *file = fopen("/proc/stat", "re");
+	size_t len = (size_t)snprintf(name, sizeof(name), "cpu%d ", cpu);
+
+	while (file && fgets(line, sizeof(line), file))
+		if (strncmp(line, name, len) == 0)
+			sscanf(line, "%*s %*u %*u %*u %*u %*u %*u %*u %llu", &steal);
+	if (file)
+		fclose(file);
+	return steal * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+/* Until a stopped task has really left its CPU: only then is it charged, here and there. */
+static void wait_off(pid_t pid)
+{
+	uint64_t run[2] = { 0, 1 }, wait;
+
+	for (int i = 0; i < 100 && run[0] != run[1]; i++) {
+		T_OK(schedstat(pid, &run[0], &wait));
+		usleep(50000);
+		T_OK(schedstat(pid, &run[1], &wait));
+	}
+}
+
+struct sums {
+	uint32_t domain;
+	uint64_t service, wait;
+};
+
+static int row_sum(void *arg, const struct tacho_row *row)
+{
+	struct sums *sums = arg;
+
+	if (row->domain != sums->domain)
+		return 0;
+	if (row->event == TACHO_K_CPU_SERVICE)
+		sums->service += row->counter;
+	else
+		sums->wait += row->counter;
+	return 0;
+}
+
+/* A child that has the CPU in turns with two others: started before, stopped before we look. */
+T_CASE(service_is_schedstat)
+{
+	int cpu = cpus_online() - 1;
+	uint64_t run[2], wait[2], stolen;
+	struct sums sums = { 0 };
+	struct krig rig;
+	pid_t pid[3];
+	double off;
+
+	KRIG_NEED(krig_open(&rig, TACHO_BY_PROCESS));
+	for (int i = 0; i < 3; i++)
+		pid[i] = child(load_hog, &cpu);
+	T_NEED(krig_log(&rig, TACHO_K_CPU_SERVICE, 1 << 16) == 0);
+	T_NEED(krig_log(&rig, TACHO_K_CPU_WAIT, 1 << 16) == 0);
+	usleep(50000);
+	for (int i = 0; i < 3; i++) {
+		kill(pid[i], SIGSTOP);
+		wait_done(pid[i]);
+		wait_off(pid[i]);
+	}
+	T_NEED(krig_enable(&rig) == 0);
+	T_NEED(schedstat(pid[0], &run[0], &wait[0]));
+	stolen = stolen_ns(cpu);
+	for (int i = 0; i < 3; i++)
+		kill(pid[i], SIGCONT);
+	sums.domain = tacho_kernel_task_domain(rig.kernel, pid[0]);
+	krig_watch(&rig, 2, row_sum, &sums);
+	for (int i = 0; i < 3; i++) {
+		kill(pid[i], SIGSTOP);
+		wait_done(pid[i]);
+		wait_off(pid[i]);
+	}
+	krig_watch(&rig, 0.05, row_sum, &sums);
+	T_NEED(schedstat(pid[0], &run[1], &wait[1]));
+	T_EQ(krig_lost(&rig), 0);
+	off = (double)sums.service / (double)(run[1] - run[0]) - 1;
+	printf("     service %.1f ms, schedstat %.1f ms: %+.3f %%; wait %.1f ms, schedstat %.1f ms\n",
+	       (double)sums.service / 1e6, (double)(run[1] - run[0]) / 1e6, off * 100,
+	       (double)sums.wait / 1e6, (double)(wait[1] - wait[0]) / 1e6);
+	stolen = stolen_ns(cpu) - stolen;
+	printf("     stolen by the host, from all on that CPU: %.0f ms\n", (double)stolen / 1e6);
+	T_OK(off > -0.01);
+	T_OK((double)sums.service < 1.01 * (double)(run[1] - run[0]) + (double)stolen);
+	T_OK((double)sums.wait > 0.95 * (double)(wait[1] - wait[0]) &&
+	     (double)sums.wait < 1.05 * (double)(wait[1] - wait[0]) + 1e6);
+	for (int i = 0; i < 3; i++)
+		reap(pid[i]);
+	krig_close(&rig);
+}
+
+/* --- wake-ups -------------------------------------------------------------------------------- */
+
+#define MESSAGES 500
+
+struct talk {
+	int in, out;
+	int cpu;
+	bool first;
+};
+
+static void talk(void *arg)
+{
+	const struct sched_param fifo = { .sched_priority = 1 }; /* who is woken takes its turn */
+	struct talk *who = arg;
+	char byte = 0;
+
+	pin(who->cpu);
+	sched_setscheduler(0, SCHED_FIFO, &fifo);
+	for (int i = 0; i < MESSAGES; i++) {
+		if (who->first && write(who->out, &byte, 1) != 1)
+			_exit(1);
+		if (read(who->in, &byte, 1) != 1)
+			_exit(1);
+		if (!who->first && write(who->out, &byte, 1) != 1)
+			_exit(1);
+	}
+	done();
+}
+
+struct pairs {
+	uint32_t a, b;
+	uint64_t ab, ba, to_b; /* rows a to b, b to a, anybody to b */
+};
+
+static int row_pair(void *arg, const struct tacho_row *row)
+{
+	struct pairs *pairs = arg;
+
+	pairs->ab += row->domain == pairs->a && row->correspondent == pairs->b;
+	pairs->ba += row->domain == pairs->b && row->correspondent == pairs->a;
+	pairs->to_b += row->correspondent == pairs->b;
+	return 0;
+}
+
+/* Two processes in turns on one CPU: each message wakes the other, and nobody else does. */
+T_CASE(a_pipe_is_who_wakes_whom)
+{
+	int to[2], from[2], cpu = cpus_online() - 1;
+	struct talk a, b;
+	struct pairs pairs = { 0 };
+	struct krig rig;
+	pid_t pid[2];
+
+	KRIG_NEED(krig_open(&rig, TACHO_BY_PROCESS));
+	T_NEED(pipe(to) == 0 && pipe(from) == 0);
+	a = (struct talk){ from[0], to[1], cpu, true };
+	b = (struct talk){ to[0], from[1], cpu, false };
+	T_NEED(krig_log(&rig, TACHO_K_IPC_WAKE, 1 << 16) == 0);
+	pid[1] = child(talk, &b); /* waits */
+	usleep(50000);
+	T_NEED(krig_enable(&rig) == 0);
+	pid[0] = child(talk, &a);
+	wait_done(pid[0]);
+	wait_done(pid[1]);
+	T_EQ(tacho_kernel_tend(rig.kernel, NULL), 0);
+	pairs.a = tacho_kernel_task_domain(rig.kernel, pid[0]);
+	pairs.b = tacho_kernel_task_domain(rig.kernel, pid[1]);
+	T_OK(pairs.a != pairs.b && pairs.a != TACHO_NONE && pairs.b != TACHO_NONE);
+	krig_read(&rig, row_pair, &pairs);
+	printf("     %d messages: %llu and %llu wake-ups\n", MESSAGES, (unsigned long long)pairs.ab,
+	       (unsigned long long)pairs.ba);
+	T_EQ(pairs.ab, MESSAGES);
+	T_EQ(pairs.ba, MESSAGES);
+	for (int i = 0; i < 2; i++)
+		reap(pid[i]);
+	krig_close(&rig);
+}
+
+struct datagrams {
+	int sock;
+	struct sockaddr_in to;
+	int cpu;
+};
+
+static void datagrams_send(void *arg)
+{
+	struct datagrams *who = arg;
+	char byte = 0;
+
+	pin(who->cpu);
+	for (int i = 0; i < MESSAGES; i++) {
+		if (sendto(who->sock, &byte, 1, 0, (struct sockaddr *)&who->to, sizeof(who->to)) !=
+		    1)
+			_exit(1);
+		usleep(500); /* until it has read it, and sleeps again */
+	}
+	done();
+}
+
+static void datagrams_receive(void *arg)
+{
+	struct datagrams *who = arg;
+	char byte;
+
+	pin(who->cpu);
+	for (;;)
+		if (recv(who->sock, &byte, 1, 0) != 1)
+			_exit(1);
+}
+
+/*
+ * Loopback delivers in a soft interrupt; its wake-ups are the sender's, also while a hog is what is
+ * interrupted, and the sender's own sleeps end by a timer: that is nobody's.
+ */
+T_CASE(loopback_is_the_senders_and_timers_are_nobodys)
+{
+	struct datagrams receiver = { .cpu = cpus_online() - 1 }, sender;
+	socklen_t size = sizeof(sender.to);
+	struct pairs pairs = { 0 };
+	struct krig rig;
+	pid_t pid[3];
+
+	KRIG_NEED(krig_open(&rig, TACHO_BY_PROCESS));
+	receiver.sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	sender = receiver;
+	sender.cpu = 0;
+	sender.to.sin_family = AF_INET;
+	sender.to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	T_NEED(bind(receiver.sock, (struct sockaddr *)&sender.to, sizeof(sender.to)) == 0);
+	T_NEED(getsockname(receiver.sock, (struct sockaddr *)&sender.to, &size) == 0);
+	sender.sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	T_NEED(krig_log(&rig, TACHO_K_IPC_WAKE, 1 << 16) == 0);
+	pid[2] = child(load_hog, &sender.cpu);
+	pid[1] = child(datagrams_receive, &receiver);
+	usleep(50000);
+	T_NEED(krig_enable(&rig) == 0);
+	pid[0] = child(datagrams_send, &sender);
+	wait_done(pid[0]);
+	T_EQ(tacho_kernel_tend(rig.kernel, NULL), 0);
+	pairs.a = tacho_kernel_task_domain(rig.kernel, pid[0]);
+	pairs.b = tacho_kernel_task_domain(rig.kernel, pid[1]);
+	krig_read(&rig, row_pair, &pairs);
+	printf("     %d datagrams: %llu wake-ups by the sender of %llu\n", MESSAGES,
+	       (unsigned long long)pairs.ab, (unsigned long long)pairs.to_b);
+	T_OK(pairs.ab > 0 && pairs.ab <= MESSAGES);
+	T_EQ(pairs.to_b, pairs.ab); /* nobody else: not the hog */
+	T_EQ(pairs.ba, 0);
+	/* what ends the sender's sleep is a timer, also where it interrupts the hog */
+	pairs = (struct pairs){ .a = tacho_kernel_task_domain(rig.kernel, pid[2]), .b = pairs.a };
+	krig_rewind(&rig);
+	krig_read(&rig, row_pair, &pairs);
+	T_EQ(pairs.ab, 0);
+	T_OK(pairs.to_b < 5); /* the thread that moved it to its CPU */
+	for (int i = 0; i < 3; i++)
+		reap(pid[i]);
+	close(receiver.sock);
+	close(sender.sock);
+	krig_close(&rig);
+}
+
+/* --- the rest -------------------------------------------------------------------------------- */
+
+struct moves {
+	uint32_t domain;
+	uint64_t there, back;
+};
+
+static int row_move(void *arg, const struct tacho_row *row)
+{
+	struct moves *moves = arg;
+
+	if (row->domain == moves->domain) {
+		moves->there += row->counter == 1;
+		moves->back += row->counter == 1ull << 32;
+	}
+	return 0;
+}
+
+static void load_moves(void *arg)
+{
+	char byte;
+
+	pin(0);
+	if (read(*(int *)arg, &byte, 1) == 1)
+		for (int i = 0; i < 50; i++)
+			pin((i + 1) & 1);
+	done();
+}
+
+T_CASE(migrations_say_from_and_to)
+{
+	struct moves moves = { 0 };
+	struct krig rig;
+	int start[2];
+	pid_t pid;
+
+	if (cpus_online() < 2)
+		T_SKIP("one CPU: nowhere to go");
+	T_NEED(pipe(start) == 0);
+	KRIG_NEED(krig_open(&rig, TACHO_BY_PROCESS));
+	T_NEED(krig_log(&rig, TACHO_K_CPU_MIGRATE, 1 << 12) == 0);
+	pid = child(load_moves, &start[0]);
+	usleep(50000);
+	T_NEED(krig_enable(&rig) == 0);
+	T_NEED(write(start[1], "", 1) == 1);
+	wait_done(pid);
+	moves.domain = tacho_kernel_task_domain(rig.kernel, pid);
+	krig_read(&rig, row_move, &moves);
+	T_EQ(moves.there, 25);
+	T_EQ(moves.back, 25);
+	reap(pid);
+	krig_close(&rig);
+}
+
+static int row_runq(void *arg, const struct tacho_row *row)
+{
+	uint64_t *count = arg;
+
+	if ((int)row->cpu == cpus_online() - 1)
+		count[row->counter > 3 ? 3 : row->counter]++;
+	return 0;
+}
+
+T_CASE(three_hogs_are_three_runnable_tasks)
+{
+	int cpu = cpus_online() - 1;
+	uint64_t count[4] = { 0 };
+	struct krig rig;
+	pid_t pid[3];
+
+	KRIG_NEED(krig_open(&rig, TACHO_BY_PROCESS));
+	T_NEED(krig_log(&rig, TACHO_K_CPU_RUNQ, 1 << 12) == 0);
+	for (int i = 0; i < 3; i++)
+		pid[i] = child(load_hog, &cpu);
+	usleep(50000);
+	T_NEED(krig_enable(&rig) == 0);
+	usleep(500000);
+	krig_read(&rig, row_runq, count);
+	printf("     samples: %llu with fewer, %llu with three or more\n",
+	       (unsigned long long)(count[0] + count[1] + count[2]), (unsigned long long)count[3]);
+	T_OK(count[3] > 100);
+	T_OK(count[3] > 10 * (count[0] + count[1] + count[2]));
+	for (int i = 0; i < 3; i++)
+		reap(pid[i]);
+	krig_close(&rig);
+}
+
+#define PAGES 4000
+
+struct toucher {
+	int start; /* a pipe: end of file says go */
+	char *memory;
+};
+
+static void load_faults(void *arg)
+{
+	struct toucher *who = arg;
+	char byte;
+
+	if (read(who->start, &byte, 1) == 1)
+		for (int i = 0; i < PAGES; i++)
+			who->memory[i * 4096] = 1;
+	done();
+}
+
+static int row_count(void *arg, const struct tacho_row *row)
+{
+	struct sums *sums = arg;
+
+	if (row->domain == sums->domain)
+		sums->service += row->counter;
+	return 0;
+}
+
+/* A counter that is there without hardware, and a load that knows what it must say. */
+T_CASE(a_software_counter_counts_page_faults)
+{
+	struct tacho_kernel_options options = { .counters = { NULL, "page-faults" } };
+	struct toucher who;
+	struct sums sums = { 0 };
+	struct krig rig;
+	int start[2];
+	pid_t pid;
+
+	who.memory = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+	T_NEED(who.memory != MAP_FAILED && pipe(start) == 0);
+	madvise(who.memory, PAGES * 4096, MADV_NOHUGEPAGE);
+	who.start = start[0];
+	KRIG_NEED(krig_open_with(&rig, &options));
+	T_NEED(krig_log(&rig, TACHO_K_CPU_PMC1, 1 << 14) == 0);
+	pid = child(load_faults, &who);
+	usleep(50000);
+	T_NEED(krig_enable(&rig) == 0);
+	T_NEED(write(start[1], "", 1) == 1);
+	wait_done(pid);
+	wait_off(pid);
+	sums.domain = tacho_kernel_task_domain(rig.kernel, pid);
+	krig_read(&rig, row_count, &sums);
+	printf("     %d pages touched, %llu faults counted\n", PAGES,
+	       (unsigned long long)sums.service);
+	T_OK(sums.service >= PAGES && sums.service < PAGES + 100);
+	reap(pid);
+	munmap(who.memory, PAGES * 4096);
+	krig_close(&rig);
+}
+
+T_MAIN
