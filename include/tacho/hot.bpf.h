@@ -59,9 +59,9 @@ TACHO__INLINE tacho_u32 tacho_bpf_domain(const volatile struct tacho_geometry *g
 					 const void *element, tacho_u32 principal)
 {
 	tacho_u64 off = (principal & geometry->principal_mask) * sizeof(tacho_u32);
-	const tacho_u32 *table = element + geometry->principals_off;
+	const unsigned char *table = (const unsigned char *)element + geometry->principals_off;
 
-	return *(const volatile tacho_u32 *)((const void *)table + off) & geometry->domain_mask;
+	return *(const volatile tacho_u32 *)(const void *)(table + off) & geometry->domain_mask;
 }
 
 TACHO__INLINE tacho_u64 tacho__bpf_time(struct tacho_cpu *cpu, tacho_u32 layout, tacho_u64 now)
@@ -81,40 +81,41 @@ TACHO__INLINE void tacho__bpf_store(unsigned char *at, struct tacho_cpu *cpu, ta
 				    const struct tacho_bpf_event *event)
 {
 	if (layout == (TACHO_CLOCK_TIME | TACHO_ENTRIES_ALL)) { /* the usual case, in a line */
-		*(volatile tacho_u64 *)(at + 0) = tacho__bpf_time(cpu, layout, event->now);
-		*(volatile tacho_u64 *)(at + 8) = event->counter;
-		*(volatile tacho_u32 *)(at + 16) = event->event;
-		*(volatile tacho_u32 *)(at + 20) = event->domain;
-		*(volatile tacho_u32 *)(at + 24) = event->correspondent;
+		*(volatile tacho_u64 *)(void *)(at + 0) = tacho__bpf_time(cpu, layout, event->now);
+		*(volatile tacho_u64 *)(void *)(at + 8) = event->counter;
+		*(volatile tacho_u32 *)(void *)(at + 16) = event->event;
+		*(volatile tacho_u32 *)(void *)(at + 20) = event->domain;
+		*(volatile tacho_u32 *)(void *)(at + 24) = event->correspondent;
 		return;
 	}
 	if (TACHO_HAS_TIME(layout)) {
-		*(volatile tacho_u64 *)at = tacho__bpf_time(cpu, layout, event->now);
+		*(volatile tacho_u64 *)(void *)at = tacho__bpf_time(cpu, layout, event->now);
 		at += 8;
 	}
 	if (layout & TACHO_ENTRY_COUNTER) {
-		*(volatile tacho_u64 *)at = event->counter;
+		*(volatile tacho_u64 *)(void *)at = event->counter;
 		at += 8;
 	}
 	if (layout & TACHO_ENTRY_EVENT) {
-		*(volatile tacho_u32 *)at = event->event;
+		*(volatile tacho_u32 *)(void *)at = event->event;
 		at += 4;
 	}
 	if (layout & TACHO_ENTRY_DOMAIN) {
-		*(volatile tacho_u32 *)at = event->domain;
+		*(volatile tacho_u32 *)(void *)at = event->domain;
 		at += 4;
 	}
 	if (layout & TACHO_ENTRY_CORRESPONDENT)
-		*(volatile tacho_u32 *)at = event->correspondent;
+		*(volatile tacho_u32 *)(void *)at = event->correspondent;
 }
 
 /* One row into the log that route names. */
-TACHO__INLINE void tacho__bpf_put(const volatile struct tacho_geometry *geometry, void *part,
-				  tacho_u32 route, const struct tacho_bpf_event *event)
+TACHO__INLINE void tacho__bpf_put(const volatile struct tacho_geometry *geometry,
+				  unsigned char *part, tacho_u32 route,
+				  const struct tacho_bpf_event *event)
 {
 	tacho_u64 at = route & geometry->control_mask, off;
-	volatile struct tacho_control *control = part + TACHO_CONTROLS_OFF + at;
-	struct tacho_cpu *cpu = part;
+	volatile struct tacho_control *control = (void *)(part + TACHO_CONTROLS_OFF + at);
+	struct tacho_cpu *cpu = (void *)part;
 	tacho_u32 layout = control->layout & 0xff, shift;
 	tacho_u64 pos;
 
@@ -124,7 +125,7 @@ TACHO__INLINE void tacho__bpf_put(const volatile struct tacho_geometry *geometry
 			return;
 		}
 		off = control->rows_off & geometry->body_mask & ~7u;
-		__sync_fetch_and_add((tacho_u64 *)(part + off), event->counter);
+		__sync_fetch_and_add((tacho_u64 *)(void *)(part + off), event->counter);
 		return;
 	}
 	if (control->lock) {
@@ -144,8 +145,9 @@ TACHO__INLINE void tacho__bpf_put(const volatile struct tacho_geometry *geometry
 }
 
 /* Count one event of a sampled route. Non-zero for every threshold-th. */
-TACHO__INLINE int tacho__bpf_sample(volatile struct tacho_sample *sample)
+TACHO__INLINE int tacho__bpf_sample(void *at)
 {
+	volatile struct tacho_sample *sample = at;
 	tacho_u32 count = sample->count + 1;
 
 	if (count < sample->threshold) {
@@ -157,16 +159,18 @@ TACHO__INLINE int tacho__bpf_sample(volatile struct tacho_sample *sample)
 }
 
 /* The whole operation, in the part of this CPU. */
-TACHO__INLINE void tacho_bpf_log(const volatile struct tacho_geometry *geometry, void *part,
+TACHO__INLINE void tacho_bpf_log(const volatile struct tacho_geometry *geometry, void *of_cpu,
 				 const struct tacho_bpf_event *event)
 {
 	tacho_u64 domain = event->domain & geometry->domain_mask, cell;
+	unsigned char *part = of_cpu;
 	tacho_u32 route;
 
 	if (!event->is_data && event->domain == event->correspondent)
 		return;
 	cell = event->event * (geometry->domain_mask + 1ull) + domain;
-	route = *(volatile tacho_u32 *)(part + geometry->routes_off + cell * sizeof(tacho_u32));
+	route = *(volatile tacho_u32 *)(void *)(part + geometry->routes_off +
+						cell * sizeof(tacho_u32));
 	if (route & TACHO_ROUTE_SAMPLED) {
 		if (!tacho__bpf_sample(part + geometry->samples_off +
 				       cell * sizeof(struct tacho_sample)))
