@@ -331,6 +331,8 @@ static const struct thing {
 	{ "task storage", doctor_storage, "no events of the kernel: tasks have no domains" },
 	{ "task iterators", doctor_iter,
 	  "no events of the kernel: tasks that exist cannot be bound to domains" },
+	{ "numbers of tasks", doctor_numbers,
+	  "domains of the kernel are named by number, and rules do not match" },
 	{ "tracepoints", doctor_tracepoints, "these events are not there, the others are" },
 	{ "timers on CPUs", doctor_timer, "no cpu.runq and no cpu.pmc0 to 3" },
 	{ "area in the kernel", doctor_area,

@@ -35,6 +35,7 @@ void doctor_hardware(struct finding *found);
 void doctor_hypervisor(struct finding *found);
 void doctor_iter(struct finding *found);
 void doctor_kvm(struct finding *found);
+void doctor_numbers(struct finding *found);
 void doctor_refs(struct finding *found);
 void doctor_software(struct finding *found);
 void doctor_storage(struct finding *found);

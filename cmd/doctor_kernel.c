@@ -20,7 +20,6 @@
 #include "kernel/hypervisor.h"
 #include "kernel/probe.h"
 #include "kernel/refs.h"
-#include "kernel/tinyvm.h"
 
 /* --- type information ----------------------------------------------------------------------- */
 
@@ -98,6 +97,14 @@ void doctor_iter(struct finding *found)
 void doctor_timer(struct finding *found)
 {
 	feature_note(found, TACHO_FEATURE_TIMER, "perf events on a CPU, whoever runs there");
+}
+
+void doctor_numbers(struct finding *found)
+{
+	if (tacho_kernel_sees_host())
+		GOOD(found, "those of the host");
+	else
+		LESS(found, "a pid namespace of its own: the kernel knows tasks by other numbers");
 }
 
 /* How many events have a source, and which have none. */
@@ -302,24 +309,12 @@ void doctor_kvm(struct finding *found)
 /* Ten milliseconds of a virtual machine of our own: does it run, and what does the kernel tell? */
 void doctor_hypervisor(struct finding *found)
 {
-	struct tacho_tinyvm_count count = { 0 };
-	struct tacho_tinyvm *vm;
-	char why[100];
-	int error;
+	const struct tacho_vm_trial *trial = tacho_vm_trial_get();
+	char text[sizeof(found->detail)];
 
-	if (tacho_tinyvm_open(&vm, TACHO_TINYVM_OUT, why, sizeof(why))) {
-		NONE(found, "no machine can be made: %s", why);
-		return;
-	}
-	error = tacho_tinyvm_run(vm, 10000000, 0, &count);
-	tacho_tinyvm_close(vm);
-	if (error || count.loops == 0)
-		NONE(found, "a machine of our own does not run: %s",
-		     error ? strerror(-error) : "no exit");
-	else if (tacho_kernel_feature(TACHO_FEATURE_PROGRAMS))
-		LESS(found, "a machine runs, but the kernel may not be asked (see eBPF)");
-	else if (tacho_k_hypervisor_way() == TACHO_K_NATIVE)
-		GOOD(found, "kvm_entry and kvm_exit, as tried with a machine of our own");
+	tacho_vm_describe(trial, text, sizeof(text));
+	if (trial->error)
+		NONE(found, "%s", text);
 	else
-		GOOD(found, "the call of KVM_RUN and kvm_userspace_exit: kvm_entry does not fire");
+		GOOD(found, "%s", text);
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "top.h" /* top_by_name: the words of --domain-by */
 
 #define PERIOD_MS   10 /* of reading, and of the tick */
 #define SECOND_NS   1000000000ll
@@ -67,7 +68,6 @@ const struct ui_verb log_verb = {
 	"Ctrl-C ends it.",
 	options,
 };
-const char *const log_by[] = { "process", "thread", "cgroup", "user", "vm", NULL };
 
 /* --- the command line ----------------------------------------------------------------------- */
 
@@ -131,15 +131,17 @@ static int parse_counter(struct log_choice *choice, const char *text)
 
 static int parse_by(struct log_choice *choice, const char *text)
 {
-	for (int i = 0; log_by[i]; i++)
-		if (strcmp(log_by[i], text) == 0)
-			choice->by = log_by[i];
+	int by;
+
 	choice->of_kernel = "--domain-by";
-	return choice->by
-		       ? 0
-		       : ui_usage(&log_verb,
-				  "--domain-by %s: should be process, thread, cgroup, user or vm",
-				  text);
+	for (by = 0; by <= TACHO_BY_VM; by++) {
+		if (strcmp(text, top_by_name((enum tacho_kernel_by)by)) == 0) {
+			choice->by = (enum tacho_kernel_by)by;
+			return 0;
+		}
+	}
+	return ui_usage(&log_verb, "--domain-by %s: should be process, thread, cgroup, user or vm",
+			text);
 }
 
 static int parse_period(struct log_choice *choice, const char *text)
@@ -334,9 +336,12 @@ static const char *domain_of(struct log *log, uint32_t domain, char text[TEXT_SI
 static const char *correspondent_of(struct log *log, const struct tacho_row *row,
 				    char text[TEXT_SIZE])
 {
+	const struct tacho_event_entry *event = &log->events[row->event];
+
 	if (row->correspondent == TACHO_NONE)
 		return NULL;
-	if (!(log->events[row->event].flags & TACHO_EVENT_DATA))
+	/* task.new speaks of a domain, too, but is an event whoever it is */
+	if (!(event->flags & TACHO_EVENT_DATA) || strncmp(event->correspondent, "domain", 6) == 0)
 		return domain_of(log, row->correspondent, text);
 	if (log->choice->component->number)
 		return log->choice->component->number(row->event, row->correspondent, text,

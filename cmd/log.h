@@ -17,6 +17,7 @@
 #include <tacho/reader.h>
 #include <tacho/session.h>
 
+#include "kernel/kernel.h"
 #include "ui.h"
 
 #define LOG_COUNTERS  4 /* cpu.pmc0 to 3 */
@@ -38,9 +39,9 @@ struct log_choice {
 	bool has_entries, has_rows; /* given, not by default */
 	bool count, huge, json;
 	const char *of_kernel; /* the last option that only the kernel has; NULL: none was given */
-	const char *by; /* NULL: the default, as the next two */
-	const char *counters[LOG_COUNTERS];
-	double period_ms; /* 0 */
+	enum tacho_kernel_by by;
+	const char *counters[LOG_COUNTERS]; /* NULL: the best ones here */
+	double period_ms; /* 0: the default */
 };
 
 /* Why something was lost: what the writers count, and what was overwritten before it was read. */
@@ -103,7 +104,6 @@ extern const struct log_component log_kernel; /* log_kernel.c */
 /* log.c: the options, the loop, what is printed */
 
 extern const struct ui_verb log_verb;
-extern const char *const log_by[]; /* words of --domain-by, as enum tacho_kernel_by; then NULL */
 
 /* log_setup.c: events, logs, routes */
 

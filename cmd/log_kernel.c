@@ -17,6 +17,7 @@
 
 #include "kernel/kernel.h"
 #include "kernel/names.h"
+#include "kernel/probe.h"
 #include "kernel/rules.h"
 #include "log.h"
 
@@ -67,6 +68,9 @@ static int kernel_describe(struct log *log)
 	tacho_kernel_probe(&kernel->probe);
 	if (!kernel->probe.may_load)
 		return ui_fail(&log_verb, "%s; tacho doctor says more", kernel->probe.missing);
+	if (!tacho_kernel_sees_host())
+		ui_fail(&log_verb, "in a pid namespace of its own it knows tasks of the host by "
+				   "number only; rules do not match them");
 	snprintf(log->who, sizeof(log->who), "the %s", log->choice->target);
 	snprintf(log->list, sizeof(log->list), "%s", log->choice->target);
 	for (id = 0; id < TACHO_K_NR; id++) {
@@ -160,13 +164,22 @@ static void kernel_meet(struct log *log, uint32_t domain)
 
 /* --- the area and the switches -------------------------------------------------------------- */
 
-static enum tacho_kernel_by by_of(const struct log_choice *choice)
+/* Events whose program this kernel's verifier did not take are told and left out. */
+static int refused_drop(struct log *log)
 {
-	uint32_t by = TACHO_BY_PROCESS;
+	const struct kernel *kernel = log->state;
+	const struct tacho_event_entry *events = tacho_kernel_events(kernel->kernel);
+	size_t i, nr = 0;
 
-	while (choice->by && by < TACHO_BY_VM && strcmp(log_by[by], choice->by) != 0)
-		by++;
-	return (enum tacho_kernel_by)by;
+	for (i = 0; i < log->nr_ids; i++) {
+		if (events[log->ids[i]].kind)
+			log->ids[nr++] = log->ids[i];
+		else
+			ui_fail(&log_verb, "%s is left out: this kernel has refused its program",
+				log->events[log->ids[i]].name);
+	}
+	log->nr_ids = nr;
+	return nr ? UI_DONE : UI_FAILED;
 }
 
 static int kernel_area(struct log *log, uint32_t nr_logs, uint32_t rows_size)
@@ -178,7 +191,7 @@ static int kernel_area(struct log *log, uint32_t nr_logs, uint32_t rows_size)
 		.nr_logs = nr_logs,
 		.rows_size = rows_size,
 		.runq_us = (uint32_t)(choice->period_ms * PER_MS_US),
-		.by = by_of(choice),
+		.by = choice->by,
 		.rules = choice->domains,
 		.nr_rules = choice->nr_domains,
 	};
@@ -193,7 +206,7 @@ static int kernel_area(struct log *log, uint32_t nr_logs, uint32_t rows_size)
 	if (error)
 		return ui_fail(&log_verb, "%s", why);
 	log->memory = tacho_kernel_memory(kernel->kernel);
-	return UI_DONE;
+	return refused_drop(log);
 }
 
 static int kernel_enable(struct log *log)

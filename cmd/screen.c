@@ -27,7 +27,7 @@ static const int fatal[] = { SIGQUIT, SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, 
 
 static struct termios before;
 static volatile sig_atomic_t is_open; /* the modes are ours */
-static volatile sig_atomic_t resized, stopped;
+static volatile sig_atomic_t resized, stopped, resumed;
 static char *shown; /* the frame that is on the screen */
 static size_t shown_len;
 static char input[64]; /* typed and not yet taken */
@@ -93,6 +93,12 @@ static void on_stop(int number)
 	stopped = 1;
 }
 
+static void on_resume(int number)
+{
+	(void)number;
+	resumed = 1;
+}
+
 static void handle(int number, void (*handler)(int))
 {
 	struct sigaction action = { .sa_handler = handler };
@@ -116,6 +122,7 @@ int screen_open(void)
 		handle(fatal[i], on_fatal);
 	handle(SIGWINCH, on_resize);
 	handle(SIGTSTP, on_stop);
+	handle(SIGCONT, on_resume);
 	atexit(restore);
 	enter();
 	return 0;
@@ -130,6 +137,7 @@ void screen_close(void)
 		handle(fatal[i], SIG_DFL);
 	handle(SIGWINCH, SIG_DFL);
 	handle(SIGTSTP, SIG_DFL);
+	handle(SIGCONT, SIG_DFL);
 	free(shown);
 	shown = NULL;
 }
@@ -157,8 +165,7 @@ static void stop(void)
 	raise(SIGTSTP);
 	handle(SIGTSTP, on_stop);
 	tcgetattr(STDIN_FILENO, &before);
-	enter();
-	resized = 1;
+	resumed = 1;
 }
 
 static int take(size_t len, int key)
@@ -219,6 +226,11 @@ int screen_key(int ms)
 
 	if (stopped)
 		stop();
+	if (resumed) { /* the shell had the terminal, and left its own modes */
+		resumed = 0;
+		enter();
+		return SCREEN_RESIZED;
+	}
 	if (resized) {
 		resized = 0;
 		forget();
@@ -232,8 +244,8 @@ int screen_key(int ms)
 	len = read(STDIN_FILENO, input + input_len, sizeof(input) - input_len);
 	if (len > 0)
 		input_len += (size_t)len;
-	else if (len == 0 || (errno != EINTR && errno != EAGAIN))
-		return SCREEN_CLOSED;
+	else if (len == 0 ? pollfd.revents & ~POLLIN : errno != EINTR && errno != EAGAIN)
+		return SCREEN_CLOSED; /* no byte alone: somebody else took it */
 	return input_take(false);
 }
 
@@ -305,7 +317,8 @@ void screen_show(const char *lines, size_t len)
 		if (shown && had && old_len == new_len && memcmp(was, is, new_len) == 0)
 			continue;
 		/* erased first: behind the last column there is no place to erase from */
-		out_add(&out, place, (size_t)snprintf(place, sizeof(place), "\033[%d;1H\033[K", row));
+		out_add(&out, place,
+			(size_t)snprintf(place, sizeof(place), "\033[%d;1H\033[K", row));
 		out_add(&out, is, new_len);
 	}
 	write_all(out.at, out.len);

@@ -163,7 +163,8 @@ static bool begin(struct text *text, int width)
 {
 	if (text->column + width > text->limit)
 		return false;
-	if (text->spaces) /* a gap is not reversed */
+	/* a gap is not reversed */
+	if (text->spaces && (text->written == TEXT_HEAD || text->written == TEXT_CHOSEN))
 		style_write(text, TEXT_PLAIN);
 	for (; text->spaces > 0; text->spaces--)
 		append(text, " ", 1);

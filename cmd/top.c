@@ -75,8 +75,9 @@ struct top {
 	struct top_choice choice;
 	struct top_look look;
 	struct top_data *data;
-	const struct top_snapshot
-		*snapshot; /* the last interval; never NULL while there is a screen */
+	const struct top_snapshot *latest; /* the last interval; NULL: none has ended yet */
+	const struct top_snapshot *snapshot; /* what is shown: that one, none, or the frozen one */
+	struct top_snapshot frozen; /* a copy, while it is paused */
 	struct text text; /* the frame */
 	double interval;
 	uint64_t count; /* 0: until it is ended */
@@ -258,6 +259,45 @@ static int show(struct top *top)
 
 /* --- keys ----------------------------------------------------------------------------------- */
 
+static void *copy(const void *from, size_t nr, size_t size)
+{
+	void *to = malloc(nr * size + 1);
+
+	if (to)
+		memcpy(to, from, nr * size);
+	return to;
+}
+
+static void thaw(struct top *top)
+{
+	free(top->frozen.cpus);
+	free(top->frozen.lines);
+	free(top->frozen.vms);
+	memset(&top->frozen, 0, sizeof(top->frozen));
+	top->look.paused = false;
+	if (top->latest)
+		top->snapshot = top->latest;
+}
+
+/* Intervals go on, so that nothing is lost; what is on the screen can be sorted and searched. */
+static void freeze(struct top *top)
+{
+	struct top_snapshot *frozen = &top->frozen;
+
+	if (!top->latest)
+		return;
+	*frozen = *top->latest;
+	frozen->cpus = copy(frozen->cpus, frozen->nr_cpus, sizeof(*frozen->cpus));
+	frozen->lines = copy(frozen->lines, frozen->nr_lines, sizeof(*frozen->lines));
+	frozen->vms = copy(frozen->vms, frozen->nr_vms, sizeof(*frozen->vms));
+	if (!frozen->cpus || !frozen->lines || !frozen->vms) {
+		thaw(top);
+		return;
+	}
+	top->look.paused = true;
+	top->snapshot = frozen;
+}
+
 static void ask(struct top *top, char key, const char *prompt, const char *answer)
 {
 	top->asking = key;
@@ -405,7 +445,10 @@ static void command_key(struct top *top, int key)
 		break;
 	case 'p':
 	case ' ':
-		look->paused = !look->paused;
+		if (look->paused)
+			thaw(top);
+		else
+			freeze(top);
 		break;
 	default:
 		if (key >= SCREEN_UP && key <= SCREEN_END)
@@ -470,7 +513,9 @@ static int follow(struct top *top)
 			read = now + (int64_t)ms * 1000000;
 		}
 		if (!error && now >= begin + length) {
-			error = top_data_interval(top->data, &top->snapshot);
+			error = top_data_interval(top->data, &top->latest);
+			if (!error && !top->look.paused)
+				top->snapshot = top->latest;
 			/* a second stays a second, unless we were kept for longer */
 			begin = now - begin - length < length / 4 ? begin + length : now;
 			if (!error)
@@ -543,6 +588,7 @@ int top_main(int argc, char **argv)
 			status = run(&top);
 		}
 	}
+	thaw(&top);
 	text_fini(&top.text);
 	free(top.choice.events);
 	free(top.choice.rules);

@@ -2,13 +2,13 @@
 /*
  * top.h: what the files of tacho top share.
  *
- *   top_data.c    the session with the kernel: rows -> facts
- *   top_snapshot.c  facts -> struct top_snapshot                                        (pure)
- *   top_table.c   the values of a line, which lines are shown, and in which order     (pure)
- *   top_screen.c  struct top_snapshot + struct top_look -> lines of text              (pure)
- *   top_views.c   the same for what keys switch on: the matrix, virtual machines, help (pure)
- *   top_json.c    struct top_snapshot -> a JSON object                                (pure)
- *   top.c         options, keys, the loop
+ *   top_data.c      the session with the kernel: rows -> facts
+ *   top_snapshot.c  facts -> struct top_snapshot                                (pure)
+ *   top_table.c     the values of a line; which lines, in which order           (pure)
+ *   top_screen.c    struct top_snapshot + struct top_look -> lines of text      (pure)
+ *   top_views.c     the same for the matrix, the virtual machines, the help     (pure)
+ *   top_json.c      struct top_snapshot -> a JSON object                        (pure)
+ *   top.c           options, keys, the loop
  *
  * A snapshot is one interval, complete and in plain numbers: who draws it needs nothing else. Pure
  * means: no clock, no file, no area, so that tests compare what comes out. One thread.

@@ -7,9 +7,9 @@
  * Called by top.c. Sections 4.3 and 4.5 of paper 001.
  *
  * Every event has a log of its own, with no more entries than are needed: 4 to 16 bytes per row, and
- * no time but in cpu.service, where an interval must know when a slice ended. Memory for rows is
- * spent on every possible CPU; the lengths are for 100000 events per second, event and CPU, and 150
- * ms without a look at them.
+ * no time but in cpu.service, where an interval must know when a slice ended. The lengths in the
+ * table are for 100000 events per second, event and CPU, and 150 ms without a look at them. Memory
+ * for rows is spent on every possible CPU, so where there are few of them logs are longer.
  */
 #include <errno.h>
 #include <fnmatch.h>
@@ -27,6 +27,10 @@
 #define PERIOD_MS 50
 #define HURRY_MS  10 /* when a log was found a quarter full */
 #define BATCH	  1024u
+#define LONGER	  4u /* times the length in the table, at most */
+#define MEMORY	  (64u << 20) /* bytes of rows, on all CPUs, that the longer ones may take */
+#define NICE	  -10
+#define SEEDS	  16u /* processes that are looked at before the logs are again */
 
 #define COUNTED (TACHO_ENTRY_DOMAIN | TACHO_ENTRY_COUNTER)
 #define BY_CORR (TACHO_ENTRY_DOMAIN | TACHO_ENTRY_CORRESPONDENT)
@@ -83,6 +87,7 @@ struct top_data {
 	struct top_maker *maker; /* what is kept from snapshot to snapshot */
 	int *seeded; /* by domain: the pid whose memory was looked at */
 	bool *gone; /* by domain: it had ended when the interval did */
+	uint32_t times; /* logs are that much longer than planned */
 	bool vms; /* their events are on */
 	uint64_t rows; /* read so far */
 	uint64_t rows_then, lost_then; /* when the interval began */
@@ -138,15 +143,20 @@ static bool is_wanted(const struct top_data *data, const struct plan *plan)
 	       (plan->when != ASKED || is_asked(data->choice, plan->event));
 }
 
-static uint32_t rows_size(const struct top_choice *choice)
+/* Bytes of rows per CPU; *times is how much longer than in the table the logs are. */
+static uint32_t rows_size(const struct top_choice *choice, uint32_t *times)
 {
-	uint32_t size = TACHO_PAGE;
+	const long cpus = sysconf(_SC_NPROCESSORS_CONF);
+	uint32_t size = 0;
 	size_t i;
 
 	for (i = 0; i < NR_PLANS; i++)
 		if (plans[i].when != ASKED || is_asked(choice, plans[i].event))
 			size += plans[i].rows * TACHO_ROW_SIZE(plans[i].layout);
-	return size;
+	*times = LONGER;
+	while (*times > 1 && (uint64_t)size * *times * (uint64_t)(cpus > 0 ? cpus : 1) > MEMORY)
+		*times /= 2;
+	return size * *times + TACHO_PAGE;
 }
 
 static int stream_open(struct top_data *data, const struct plan *plan)
@@ -157,7 +167,8 @@ static int stream_open(struct top_data *data, const struct plan *plan)
 	uint32_t cpu;
 	int log, error;
 
-	log = tacho_memory_log_add(memory, plan->rows, plan->layout, plan->event, TACHO_NONE);
+	log = tacho_memory_log_add(memory, plan->rows * data->times, plan->layout, plan->event,
+				   TACHO_NONE);
 	if (log < 0)
 		return log;
 	error = tacho_memory_route(memory, plan->event, TACHO_NONE, (uint32_t)log, 1);
@@ -317,7 +328,6 @@ int top_data_open(struct top_data **out, const struct top_choice *choice, char *
 		.by = choice->by,
 		.rules = choice->rules,
 		.nr_rules = choice->nr_rules,
-		.rows_size = rows_size(choice),
 	};
 	struct top_data *data = calloc(1, sizeof(*data));
 	int error;
@@ -327,6 +337,9 @@ int top_data_open(struct top_data **out, const struct top_choice *choice, char *
 	if (!data)
 		return -ENOMEM;
 	data->choice = choice;
+	options.rows_size = rows_size(choice, &data->times);
+	/* a watcher that has to wait for whom it watches loses what they do; where it may not, so be it */
+	(void)setpriority(PRIO_PROCESS, 0, NICE);
 	error = tacho_kernel_open(&data->kernel, &options, why, why_size);
 	if (!error)
 		error = logs_open(data, why, why_size);
@@ -394,7 +407,7 @@ static long cursor_read(struct top_data *data, const struct stream *stream, uint
 		rows_complete(data, stream, rows, nr);
 		error = tacho_facts_rows(data->facts, rows, nr);
 		all += nr;
-	} while (nr == BATCH && all < stream->plan->rows && !error);
+	} while (nr == BATCH && all < (size_t)stream->plan->rows * data->times && !error);
 	data->rows += all;
 	return error ? error : (long)all;
 }
@@ -492,14 +505,17 @@ static void domains_look(struct top_data *data)
 {
 	const bool *has = top_maker_snapshot(data->maker)->has;
 	struct tacho_kernel_domain_info info;
-	uint32_t domain;
+	uint32_t domain, seeds = 0;
 
 	for (domain = 0; domain < data->view.header.nr_domains; domain++) {
 		if (tacho_kernel_domain(data->kernel, domain, &info))
 			continue;
 		if (has[TACHO_K_MEM_RSS] && !info.is_gone && info.pid != data->seeded[domain] &&
-		    is_process(data, domain))
+		    is_process(data, domain)) {
 			memory_seed(data, domain, info.pid);
+			if (++seeds % SEEDS == 0 && logs_read(data, false) < 0)
+				return; /* the next one says so */
+		}
 		if (info.is_vm && !info.is_gone)
 			top_data_vms(data); /* where it cannot be, columns are missing */
 	}

@@ -439,24 +439,7 @@ static void keys_draw(struct text *text, const struct top_look *look)
 
 /* --- the frame ------------------------------------------------------------------------------ */
 
-/* Lines for the views out of left ones: they share half, or all if there is hardly a table. */
-static void views_draw(struct text *text, const struct top_snapshot *snapshot,
-		       const struct top_look *look, int lines)
-{
-	int each = look->ipc && look->vms ? lines / 2 : lines;
-
-	if (look->ipc) {
-		if (!look->lines)
-			text_end(text);
-		top_draw_ipc(text, snapshot, each);
-	}
-	if (look->vms) {
-		if (!look->lines)
-			text_end(text);
-		top_draw_vms(text, snapshot, each);
-	}
-}
-
+/* How many lines of left ones the views get: half, or all if there is hardly a table. */
 static int views_lines(const struct top_snapshot *snapshot, const struct top_look *look, int left)
 {
 	int want = 0;
@@ -468,6 +451,24 @@ static int views_lines(const struct top_snapshot *snapshot, const struct top_loo
 	if (left < 10)
 		return want ? left : 0;
 	return want < left / 2 ? want : left / 2;
+}
+
+/* In that many lines; machines are few, the matrix gets the rest. */
+static void views_draw(struct text *text, const struct top_snapshot *snapshot,
+		       const struct top_look *look, int lines)
+{
+	int machines = look->vms ? 1 + (int)snapshot->nr_vms : 0;
+
+	if (look->ipc && machines > lines / 2)
+		machines = lines / 2;
+	if (look->ipc && !look->lines)
+		text_end(text);
+	if (look->ipc)
+		top_draw_ipc(text, snapshot, lines - machines);
+	if (look->vms && !look->lines)
+		text_end(text);
+	if (look->vms)
+		top_draw_vms(text, snapshot, machines < lines ? machines : lines);
 }
 
 static void fill(struct text *text, int lines)

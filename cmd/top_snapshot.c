@@ -123,8 +123,10 @@ static void values_make(const struct top_maker *maker, const struct tacho_facts_
 	const double s = maker->scale;
 
 	value[TOP_CPU] = percent(maker, fact->service_ns);
-	value[TOP_P50] = (double)tacho_facts_quantile(fact->slice_hist, 0.5);
-	value[TOP_P99] = (double)tacho_facts_quantile(fact->slice_hist, 0.99);
+	if (fact->slices) { /* most domains have none, and looking costs */
+		value[TOP_P50] = (double)tacho_facts_quantile(fact->slice_hist, 0.5);
+		value[TOP_P99] = (double)tacho_facts_quantile(fact->slice_hist, 0.99);
+	}
 	value[TOP_SLICES] = (double)fact->slices * s;
 	value[TOP_WAIT] = percent(maker, fact->wait_ns);
 	value[TOP_MIGRATIONS] = (double)fact->migrations * s;

@@ -125,13 +125,13 @@ void top_draw_vms(struct text *text, const struct top_snapshot *snapshot, int li
 					       TOP_PERCENT, TOP_RATE,	 TOP_RATE,    TOP_RATE };
 	static const enum text_style styles[] = { TEXT_RUN,  TEXT_RUN,	 TEXT_RUN,  TEXT_RUN,
 						  TEXT_WAIT, TEXT_PLAIN, TEXT_WAIT, TEXT_PLAIN };
-	int name = text->limit > 100 ? 20 : 12;
+	int name = text->limit >= 80 ? 16 : 8;
 	uint32_t i, k;
 
 	if (lines < 1)
 		return;
 	text_style(text, TEXT_HEAD);
-	text_left(text, "VIRTUAL MACHINE", name);
+	text_left(text, name < 16 ? "MACHINE" : "VIRTUAL MACHINE", name);
 	for (k = 0; k < 8; k++)
 		text_right(text, titles[k], 7);
 	text_put(text, snapshot->nr_vms ? "  EXITS BY REASON" : "  none runs");

@@ -373,7 +373,8 @@ static bool shared_take(struct tacho_facts *facts, const struct tacho_row *row)
 {
 	if (row->correspondent >= facts->nr_domains || row->correspondent == row->domain)
 		return false;
-	vector_of(facts, row->domain)->facts.shared_pages += row->counter >> 32;
+	if (row->counter >> 32 != UINT32_MAX) /* cannot be known */
+		vector_of(facts, row->domain)->facts.shared_pages += row->counter >> 32;
 	return true;
 }
 
@@ -603,6 +604,12 @@ const struct tacho_facts_domain *tacho_facts_domain(const struct tacho_facts *fa
 	if (domain >= facts->nr_domains)
 		return &facts->no_vector.facts;
 	return &facts->then.vectors[domain].facts;
+}
+
+size_t tacho_facts_domains(const struct tacho_facts *facts, const uint32_t **domains)
+{
+	*domains = facts->then.listed;
+	return facts->then.nr_listed;
 }
 
 const struct tacho_facts_cpu *tacho_facts_cpu(const struct tacho_facts *facts, uint32_t cpu)

@@ -133,6 +133,11 @@ void tacho_facts_end(struct tacho_facts *facts, uint64_t now_ns);
 uint64_t tacho_facts_wall_ns(const struct tacho_facts *facts);
 const struct tacho_facts_domain *tacho_facts_domain(const struct tacho_facts *facts,
 						    uint32_t domain);
+/*
+ * The domains to which something happened, in no particular order; for the others all is zero, but
+ * for rss_pages. Returns how many there are in *domains.
+ */
+size_t tacho_facts_domains(const struct tacho_facts *facts, const uint32_t **domains);
 const struct tacho_facts_cpu *tacho_facts_cpu(const struct tacho_facts *facts, uint32_t cpu);
 /*
  * Pairs with a rate that still matters (six half-lives after a single event it does not), and those of

@@ -347,20 +347,22 @@ static int by_task(const void *a, const void *b)
 }
 
 /*
- * Whatever happened to a task before its exit need not be looked at. Events stand in the order of
- * tasks.
+ * Whatever happened to a task before its exit, or before its number was used again, need not be
+ * looked at. Events stand in the order of tasks.
  */
 static void events_mark(struct tacho_b_event *event, size_t nr)
 {
 	size_t i, k;
 
 	for (i = 0; i < nr; i++) {
-		if (event[i].kind != TACHO_B_EXIT)
+		if (event[i].kind != TACHO_B_EXIT && event[i].kind != TACHO_B_NEW)
 			continue;
 		for (k = i; k > 0 && event[k - 1].tid == event[i].tid; k--) {
 			if (event[k - 1].kind == TACHO_B_EXIT)
 				break;
 			event[k - 1].is_over = true;
+			if (event[k - 1].kind == TACHO_B_NEW)
+				break;
 		}
 	}
 	for (i = 1; i < nr; i++)
@@ -403,19 +405,22 @@ static void process_forget(struct tacho_binder *binder, int pid, uint64_t time)
 }
 
 /*
- * The task is known already. Either a scan was faster than the row, or its number is used again.
- * Returns true if it is the same task.
+ * The number is known already. Either a scan was faster than the row, or the number was used again.
+ * Returns true if the row tells nothing about the task that has it now, or nothing new.
  */
-static bool is_same(struct tacho_binder *binder, const struct tacho_task *task,
+static bool is_told(struct tacho_binder *binder, struct tacho_task *task,
 		    const struct tacho_b_event *event)
 {
 	struct tacho_proc proc;
 
-	if (task->process->node.id == event->pid && event->time <= task->time)
+	if (event->time <= task->time)
 		return true;
-	return task->start &&
-	       !tacho_procs_read(binder->options.root, event->pid, event->tid, 0, &proc) &&
-	       proc.start == task->start;
+	if (!task->start ||
+	    tacho_procs_read(binder->options.root, event->pid, event->tid, 0, &proc) ||
+	    proc.start != task->start)
+		return false;
+	task->is_ending = false;
+	return true;
 }
 
 static void young_add(struct tacho_binder *binder, int tid)
@@ -474,7 +479,7 @@ static void new_process(struct tacho_binder *binder, struct tacho_task *task, bo
 	process->trees = trees_of(binder, task->domain);
 	if (is_fresh)
 		process->domain = task->domain;
-	if (inherits(binder, task)) {
+	if (task->node.id == process->node.id && inherits(binder, task)) {
 		process->domain = task->domain;
 		process->rule = binder->domains.domain[task->domain].rule;
 		process->flags = task->flags;
@@ -508,7 +513,7 @@ static void take_new(struct tacho_binder *binder, const struct tacho_b_event *ev
 	const struct tacho_process *process;
 	bool is_fresh, is_first;
 
-	if (task && is_same(binder, task, event)) {
+	if (task && is_told(binder, task, event)) {
 		if (task->domain != event->domain)
 			drop(binder, event);
 		return;
@@ -530,6 +535,8 @@ static void take_new(struct tacho_binder *binder, const struct tacho_b_event *ev
 		return;
 	}
 	task->time = event->time;
+	if (event->tid == event->pid && task->process->executed < event->time)
+		task->process->executed = event->time;
 	is_fresh = tacho_domains_adopt(&binder->domains, event->domain, owner_of(binder, event));
 	tacho_b_enter(binder, task, event->domain);
 	if (binder->options.by == TACHO_BY_THREAD || binder->options.by == TACHO_BY_VM)
@@ -670,6 +677,24 @@ static void other_retry(struct tacho_binder *binder)
 	free(list);
 }
 
+/* Who ends in this batch is not bound any more: its number may be somebody else's by then. */
+static void events_end(const struct tacho_binder *binder)
+{
+	const struct tacho_b_event *event;
+	struct tacho_task *task;
+	size_t i;
+
+	for (i = 0; i < binder->nr_events; i++) {
+		event = &binder->event[i];
+		if (event->kind != TACHO_B_EXIT && event->kind != TACHO_B_NEW)
+			continue;
+		task = tacho_tasks_find(&binder->tasks, event->tid);
+		if (task && (event->kind == TACHO_B_EXIT ? task->time <= event->time
+							 : task->time < event->time))
+			task->is_ending = true;
+	}
+}
+
 /* Work on what was collected. */
 static void events_take(struct tacho_binder *binder)
 {
@@ -679,6 +704,7 @@ static void events_take(struct tacho_binder *binder)
 	if (nr) {
 		qsort(event, nr, sizeof(*event), by_task);
 		events_mark(event, nr);
+		events_end(binder);
 		qsort(event, nr, sizeof(*event), by_time);
 	}
 	for (i = 0; i < nr; i++)

@@ -9,6 +9,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,15 +25,21 @@
 
 /* ---- operations of the binder ------------------------------------------------------------------- */
 
+static int bindings_make(struct tacho_kernel *kernel);
+
+/* A task may be bound twice, then the later binding is in the map. */
 static int op_bind(void *arg, uint32_t tid, uint32_t principal, uint32_t flags)
 {
 	struct tacho_kernel *kernel = arg;
 	const struct tacho_k_bind bind = { principal, flags };
+	int error = 0;
 
+	if (kernel->nr_bindings == kernel->max_bindings)
+		error = bindings_make(kernel);
 	if (bpf_map_update_elem(bpf_map__fd(kernel->skel->maps.bindings), &tid, &bind, BPF_ANY))
 		return -errno;
-	kernel->nr_bindings++;
-	return 0;
+	kernel->bindings[kernel->nr_bindings++] = tid;
+	return error;
 }
 
 static int op_name(void *arg, uint32_t domain, const char *name)
@@ -52,16 +59,16 @@ static int op_push(void *arg, uint32_t principal)
 		       : 0;
 }
 
-/* Forget the bindings that were made. */
+/*
+ * Forget the bindings that were made. The map has room for many tasks, and its next key is looked for
+ * from its beginning: so we know the keys.
+ */
 static void bindings_clear(struct tacho_kernel *kernel)
 {
 	int map = bpf_map__fd(kernel->skel->maps.bindings);
-	uint32_t tid;
 
-	while (bpf_map_get_next_key(map, NULL, &tid) == 0)
-		if (bpf_map_delete_elem(map, &tid))
-			break;
-	kernel->nr_bindings = 0;
+	while (kernel->nr_bindings > 0)
+		bpf_map_delete_elem(map, &kernel->bindings[--kernel->nr_bindings]);
 }
 
 /* Have the iterator walk over all tasks. */
@@ -115,6 +122,8 @@ static int row_take(struct tacho_kernel *kernel, const struct tacho_row *row)
 		return tacho_binder_exec(kernel->binder, row->time, pid, tid, row->domain);
 	case TACHO_K_TRACK_EXIT:
 		return tacho_binder_exit(kernel->binder, row->time, pid, tid, row->domain);
+	case TACHO_K_TRACK_VCPU:
+		return tacho_binder_vcpu(kernel->binder, row->time, pid, tid);
 	default:
 		return 0; /* the area is shared: it may say anything */
 	}
@@ -166,8 +175,11 @@ int tacho_k_binding_open(struct tacho_kernel *kernel, const struct tacho_kernel_
 		.ops = &ops,
 		.arg = kernel,
 	};
-	int error = tacho_binder_create(&kernel->binder, &binder);
+	int error;
 
+	kernel->max_bindings = bpf_map__max_entries(kernel->skel->maps.bindings);
+	kernel->bindings = calloc(kernel->max_bindings, sizeof(*kernel->bindings));
+	error = kernel->bindings ? tacho_binder_create(&kernel->binder, &binder) : -ENOMEM;
 	/* what no row tells is looked for where it matters */
 	kernel->rescans = options->by == TACHO_BY_CGROUP || options->by == TACHO_BY_USER ||
 			  (kernel->rules.kinds & RESCAN_KINDS);
@@ -180,6 +192,7 @@ void tacho_k_binding_close(struct tacho_kernel *kernel)
 {
 	tacho_binder_destroy(kernel->binder);
 	tacho_rules_fini(&kernel->rules);
+	free(kernel->bindings);
 }
 
 static int settle(struct tacho_kernel *kernel)
@@ -213,6 +226,8 @@ int tacho_k_binding_tend(struct tacho_kernel *kernel)
 	if (!kernel->enabled)
 		return 0;
 	error = rows_take(kernel, &lost);
+	if (lost)
+		tacho_binder_lost(kernel->binder);
 	if (lost || (kernel->rescans && now - kernel->rescanned_ns > RESCAN_NS)) {
 		kernel->rescanned_ns = now;
 		error = tacho_binder_rescan(kernel->binder, now);

@@ -171,21 +171,35 @@ static __always_inline __u64 rq_address(struct cfs_rq **queues, __u32 cpu)
 
 static __always_inline __u64 percpu_base(__u32 cpu)
 {
-	struct cfs_rq **queues = bpf_get_current_task_btf()->se.cfs_rq->tg->cfs_rq;
-	__u64 here = rq_address(queues, bpf_get_smp_processor_id()), there, base = 0;
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 here, there, base = 0;
+	struct cfs_rq **queues;
 
-	if (!this_cpu_off_from_rq)
+	if (!this_cpu_off_from_rq || !bpf_core_field_exists(task->se.cfs_rq->tg))
 		return 0;
+	queues = task->se.cfs_rq->tg->cfs_rq;
+	here = rq_address(queues, bpf_get_smp_processor_id());
 	there = rq_address(queues, cpu);
 	bpf_probe_read_kernel(&base, sizeof(base), (void *)(here + this_cpu_off_from_rq));
 	return there && base ? base + (there - here) : 0;
 }
 
+/* The part of a counter that this CPU keeps; base: of the CPU, found out when it is first needed. */
+static __always_inline __s64 percpu_read(const __s32 *counters, __u32 cpu, volatile __u64 *base)
+{
+	__s32 part = 0;
+
+	if (!*base)
+		*base = percpu_base(cpu);
+	if (*base)
+		bpf_probe_read_kernel(&part, sizeof(part), (void *)counters + *base);
+	return part;
+}
+
 /*
  * Pages of one kind in an address space. v6.2 "mm: convert mm's rss stats into percpu_counter": a
- * part of the count is with the CPUs, and is read where percpu_base() finds it; without them the
- * count is short of at most the batch of such a counter (32, or twice the CPUs) for each CPU. Before
- * that, a word. base: of each CPU, filled in when it is first needed.
+ * part of the count is with the CPUs (counters), and without it the count is short of at most the batch
+ * of such a counter (32, or twice the CPUs) for each CPU. Before that, a word.
  */
 struct mm_rss_stat___word {
 	struct {
@@ -196,15 +210,13 @@ struct mm_struct___word {
 	struct mm_rss_stat___word rss_stat;
 } __attribute__((preserve_access_index));
 
-static __always_inline __s64 rss_pages(struct mm_struct *mm, __u32 kind, __u32 nr_cpus,
-				       volatile __u64 *base)
+static __always_inline __s64 rss_pages(struct mm_struct *mm, __u32 kind, const __s32 **counters)
 {
 	struct mm_struct___word *old = (void *)mm;
 	struct percpu_counter *counter;
 	__s64 pages = 0;
-	__s32 *part;
-	__s32 more;
 
+	*counters = NULL;
 	kind &= 3;
 	if (!bpf_core_field_exists(mm->rss_stat[0].counters)) {
 		bpf_probe_read_kernel(&pages, sizeof(pages),
@@ -214,17 +226,8 @@ static __always_inline __s64 rss_pages(struct mm_struct *mm, __u32 kind, __u32 n
 	}
 	counter = (void *)mm + bpf_core_field_offset(mm->rss_stat) +
 		  kind * bpf_core_type_size(struct percpu_counter);
-	pages = BPF_CORE_READ(counter, count);
-	part = BPF_CORE_READ(counter, counters);
-	for (__u32 cpu = 0; cpu < nr_cpus && cpu < RSS_CPUS; cpu++) {
-		if (!base[cpu])
-			base[cpu] = percpu_base(cpu);
-		more = 0;
-		if (base[cpu] &&
-		    bpf_probe_read_kernel(&more, sizeof(more), (void *)part + base[cpu]) == 0)
-			pages += more;
-	}
-	return pages < 0 ? 0 : pages;
+	*counters = BPF_CORE_READ(counter, counters);
+	return BPF_CORE_READ(counter, count);
 }
 
 /*

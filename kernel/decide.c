@@ -100,6 +100,8 @@ static void task_bind(struct tacho_binder *binder, struct tacho_task *task,
 	task_move(binder, task, choice->domain);
 	task->flags = choice->flags;
 	task->is_bound = true;
+	if (task->is_ending)
+		return;
 	error = binder->options.ops->bind_task(binder->options.arg, (uint32_t)task->node.id,
 					       choice->domain, choice->flags);
 	if (error != -ESRCH)

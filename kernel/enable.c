@@ -122,9 +122,26 @@ static void counters_stop(struct tacho_kernel *kernel)
 	}
 }
 
+/* Counters begin at 0, so what they had at the last switch does, too. */
+static int counters_reset(struct tacho_kernel *kernel)
+{
+	const size_t size = TACHO_K_COUNTERS * sizeof(uint64_t);
+	void *zero = calloc((size_t)libbpf_num_possible_cpus(), size);
+	uint32_t key = 0;
+	int error = -ENOMEM;
+
+	if (zero)
+		error = bpf_map_update_elem(bpf_map__fd(kernel->skel->maps.pmc_last), &key, zero,
+					    BPF_ANY)
+				? -errno
+				: 0;
+	free(zero);
+	return error;
+}
+
 static int counters_start(struct tacho_kernel *kernel)
 {
-	int map = bpf_map__fd(kernel->skel->maps.counters), error = 0;
+	int map = bpf_map__fd(kernel->skel->maps.counters), error = counters_reset(kernel);
 	struct perf_event_attr attr;
 
 	for (uint32_t i = 0; i < TACHO_K_COUNTERS && !error; i++) {
@@ -194,9 +211,12 @@ static bool source_is_wanted(const struct tacho_kernel *kernel, const struct tac
 		return kernel->enabled != 0;
 	if (source->how != TACHO_K_TRACEPOINT)
 		return false;
-	if (source->way != TACHO_K_ALWAYS && source->way != kernel->way)
+	if (((source->events | source->helps) & kernel->enabled) == 0)
 		return false;
-	return ((source->events | source->helps) & kernel->enabled) != 0;
+	/* a program of one way serves one event */
+	return source->way == TACHO_K_ALWAYS ||
+	       source->way ==
+		       tacho_vm_way((uint32_t)__builtin_ctzll(source->events | source->helps));
 }
 
 static int link_make(struct tacho_kernel *kernel, size_t i)
@@ -209,6 +229,7 @@ static int link_make(struct tacho_kernel *kernel, size_t i)
 	if (!program || !bpf_program__autoload(program))
 		return 0; /* no such tracepoint: what cannot do without it is not enabled */
 	kernel->links[i] = bpf_program__attach(program);
+	kernel->fd[i] = bpf_program__fd(program);
 	if (kernel->links[i])
 		return 0;
 	error = errno ? -errno : -EINVAL;
@@ -240,6 +261,7 @@ static void links_drop(struct tacho_kernel *kernel)
 			continue;
 		bpf_link__destroy(kernel->links[i]);
 		kernel->links[i] = NULL;
+		kernel->dropped = true;
 	}
 }
 
@@ -280,8 +302,8 @@ static int apply(struct tacho_kernel *kernel, uint64_t wanted)
 	int error = 0;
 
 	kernel->enabled = wanted;
-	if (kernel->way == TACHO_K_ALWAYS && (wanted & HYPERVISOR_EVENTS))
-		kernel->way = tacho_k_hypervisor_way();
+	if (wanted & HYPERVISOR_EVENTS) /* before any of them is attached: it runs a machine */
+		(void)tacho_vm_trial_get();
 	if (!had && wanted) {
 		error = links_make(kernel, true);
 		if (!error)
@@ -354,14 +376,21 @@ void tacho_k_enable_none(struct tacho_kernel *kernel)
 
 /* ---- CPUs ---------------------------------------------------------------------------------------- */
 
-static void online_read(char *list, size_t size)
+/* The file stays open: the kernel writes it anew whenever it is read from its beginning. */
+static void online_read(struct tacho_kernel *kernel, char *list, size_t size)
 {
-	int fd = open("/sys/devices/system/cpu/online", O_RDONLY | O_CLOEXEC);
-	ssize_t len = fd < 0 ? -1 : read(fd, list, size - 1);
+	ssize_t len;
 
-	if (fd >= 0)
-		close(fd);
+	if (kernel->online_fd == 0)
+		kernel->online_fd = open("/sys/devices/system/cpu/online", O_RDONLY | O_CLOEXEC);
+	len = kernel->online_fd < 0 ? -1 : pread(kernel->online_fd, list, size - 1, 0);
 	list[len > 0 ? len : 0] = '\0';
+}
+
+void tacho_k_enable_close(struct tacho_kernel *kernel)
+{
+	if (kernel->online_fd > 0)
+		close(kernel->online_fd);
 }
 
 int tacho_k_enable_cpus(struct tacho_kernel *kernel)
@@ -369,7 +398,7 @@ int tacho_k_enable_cpus(struct tacho_kernel *kernel)
 	char online[sizeof(kernel->online)];
 	int error = 0;
 
-	online_read(online, sizeof(online));
+	online_read(kernel, online, sizeof(online));
 	if (strcmp(online, kernel->online) == 0)
 		return 0;
 	if (kernel->online[0]) {
@@ -388,19 +417,26 @@ int tacho_k_enable_cpus(struct tacho_kernel *kernel)
 	return error;
 }
 
-uint64_t tacho_k_enable_nested(const struct tacho_kernel *kernel)
+/*
+ * Of programs of tracepoints that are attached, or were when we looked last; of others the kernel does
+ * not count it.
+ */
+uint64_t tacho_k_enable_nested(struct tacho_kernel *kernel)
 {
 	uint64_t nested = 0;
 
 	for (size_t i = 0; i < tacho_k_nr_sources; i++) {
 		struct bpf_prog_info info = { 0 };
 		uint32_t size = sizeof(info);
-		struct bpf_program *program = bpf_object__find_program_by_name(
-			kernel->skel->obj, tacho_k_sources[i].program);
 
-		if (program && bpf_program__fd(program) >= 0 &&
-		    bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) == 0)
-			nested += info.recursion_misses;
+		if (kernel->fd[i] == 0)
+			continue;
+		if (bpf_obj_get_info_by_fd(kernel->fd[i], &info, &size) == 0) {
+			nested += info.recursion_misses - kernel->missed[i];
+			kernel->missed[i] = info.recursion_misses;
+		}
+		if (!kernel->links[i])
+			kernel->fd[i] = 0;
 	}
 	return nested;
 }

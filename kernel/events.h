@@ -46,7 +46,7 @@
 	      "a page fault of user code")                                                         \
 	EVENT(MEM_SHARED, "mem.shared", SAMPLE, "pages referenced << 32 | written",                \
 	      "domain sharing", DOMAIN,                                                            \
-	      "pages of the mappings that two domains share, used since the last sample")          \
+	      "pages that two domains share, used since the last sample; all ones: not known")     \
 	EVENT(IO_BLOCK, "io.block", SPAN, "ns to completion", "0 read, 1 write, 2 other",          \
 	      DATA | TICKS, "a block request, from issue to completion")                           \
 	EVENT(IO_BLOCK_BYTES, "io.block.bytes", ACCESS, "bytes", "0 read, 1 write, 2 other", DATA, \
@@ -78,7 +78,8 @@
 	EVENT(TASK_EXEC, "task.exec", ACCESS, "pid << 32 | tid", "", NONE,                         \
 	      "a process executes another program")                                                \
 	EVENT(TASK_EXIT, "task.exit", ACCESS, "pid << 32 | tid", "", NONE, "a task ends")          \
-	EVENT(TASK_TRACK, "task.track", ACCESS, "pid << 32 | tid", "0 new, 1 exec, 2 exit", DATA,  \
+	EVENT(TASK_TRACK, "task.track", ACCESS, "pid << 32 | tid",                                 \
+	      "0 new, 1 exec, 2 exit, 3 vcpu", DATA,                                               \
 	      "all three again, for the session that binds tasks to domains")
 
 enum tacho_kernel_event {

@@ -22,8 +22,7 @@ struct io {
 /* By address of the request. Requests are used again and again, so there are never many. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 8192);
 	__type(key, __u64);
 	__type(value, struct io);
 } requests SEC(".maps");

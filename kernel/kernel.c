@@ -369,6 +369,7 @@ void tacho_kernel_close(struct tacho_kernel *kernel)
 	if (!kernel)
 		return;
 	tacho_k_enable_none(kernel);
+	tacho_k_enable_close(kernel);
 	tacho_k_share_close(kernel);
 	tacho_k_binding_close(kernel);
 	if (kernel->track)
@@ -397,6 +398,12 @@ const struct tacho_event_entry *tacho_kernel_events(const struct tacho_kernel *k
 
 /* ---- housekeeping -------------------------------------------------------------------------------- */
 
+/*
+ * How often the kernel is asked for what no row tells: CPUs, and runs that it refused. Each is a system
+ * call or several, which were most of what a tend costs; once programs were detached, the next one asks.
+ */
+#define LOOK_NS 100000000ull
+
 /* A program that is interrupted by itself does not run again: the kernel counts it, for all CPUs. */
 static void nested_take(struct tacho_kernel *kernel)
 {
@@ -404,18 +411,22 @@ static void nested_take(struct tacho_kernel *kernel)
 	struct tacho_cpu *cpu = (struct tacho_cpu *)(void *)(kernel->memory.base + h->parts_off);
 	uint64_t nested = tacho_k_enable_nested(kernel);
 
-	if (nested > kernel->nested)
-		tacho_add_relaxed(&cpu->lost[TACHO_LOST_NESTED], nested - kernel->nested);
-	kernel->nested = nested;
+	if (nested)
+		tacho_add_relaxed(&cpu->lost[TACHO_LOST_NESTED], nested);
 }
 
 int tacho_kernel_tend(struct tacho_kernel *kernel, bool *changed)
 {
+	const uint64_t now = tacho_k_now_ns();
 	int error = tacho_k_binding_tend(kernel);
 
-	nested_take(kernel);
-	if (!error)
-		error = tacho_k_enable_cpus(kernel);
+	if (kernel->dropped || now - kernel->looked_ns >= LOOK_NS) {
+		kernel->dropped = false;
+		kernel->looked_ns = now;
+		nested_take(kernel);
+		if (!error)
+			error = tacho_k_enable_cpus(kernel);
+	}
 	if (!error)
 		error = tacho_k_share_tend(kernel);
 	if (changed)

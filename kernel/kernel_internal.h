@@ -19,7 +19,6 @@ struct tacho_k;
 struct bpf_link;
 struct btf;
 
-#define TACHO_K_COUNTERS 4
 
 /* One perf event per CPU: descriptors, -1 where the CPU has none. */
 struct tacho_k_percpu {
@@ -43,11 +42,15 @@ struct tacho_kernel {
 	struct tacho_k_percpu timer; /* of cpu.runq */
 	struct tacho_k_percpu counter[TACHO_K_COUNTERS]; /* of cpu.pmc0..3 */
 	const char *counter_name[TACHO_K_COUNTERS];
-	enum tacho_k_way way; /* of the hypervisor's events; ALWAYS: not decided yet */
 	uint32_t runq_us;
 	uint32_t fresh_for; /* TACHO_FRESH_* */
 	uint32_t nr_cpus;
+	bool dropped; /* programs, since the last look */
+	uint64_t looked_ns; /* by tend, last */
 	char online[256]; /* the list of CPUs that timers and counters were made for */
+	int online_fd; /* where that list is read, -1: nowhere */
+	int fd[TACHO_K_MAX_SOURCES]; /* of programs that are or were attached since the last look */
+	uint64_t missed[TACHO_K_MAX_SOURCES]; /* runs that the kernel refused them, at that look */
 
 	/* share.c */
 	struct tacho_refs *refs; /* NULL: mem.shared was never sampled */
@@ -63,9 +66,10 @@ struct tacho_kernel {
 	uint64_t rescanned_ns;
 	bool rescans; /* something changes that no row tells */
 	bool binder_started;
-	uint32_t nr_bindings; /* waiting in the map */
+	uint32_t *bindings; /* threads whose bindings wait in the map */
+	uint32_t nr_bindings;
+	uint32_t max_bindings; /* the map's, and there is room for so many */
 	bool names_changed;
-	uint64_t nested; /* runs that the kernel refused, as told last */
 };
 
 /* kernel.c */
@@ -78,8 +82,9 @@ int tacho_k_fail(struct tacho_kernel *kernel, int error, const char *fmt, ...)
 /* CPUs came or went: timers and counters follow. */
 int tacho_k_enable_cpus(struct tacho_kernel *kernel);
 void tacho_k_enable_none(struct tacho_kernel *kernel);
-/* Runs that did not happen because the program was running on that CPU. */
-uint64_t tacho_k_enable_nested(const struct tacho_kernel *kernel);
+void tacho_k_enable_close(struct tacho_kernel *kernel);
+/* Runs that did not happen because the program was running on that CPU, since the last call. */
+uint64_t tacho_k_enable_nested(struct tacho_kernel *kernel);
 
 /* counters.c: the counters of cpu.pmc0..3 */
 

@@ -166,12 +166,21 @@ static __always_inline int count(__u32 event, __u32 data)
 
 static __always_inline int run_begin(__u32 vcpu)
 {
-	struct tacho_k_task *state = task_get(bpf_get_current_task_btf());
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct tacho_k_task *state = task_get(task);
+	void *part;
 
-	if (state) {
-		state->vcpu = vcpu;
-		state->vm_ns = bpf_ktime_get_ns();
-	}
+	if (!state)
+		return 0;
+	state->vcpu = vcpu;
+	state->vm_ns = bpf_ktime_get_ns();
+	if (state->flags & TACHO_TASK_VCPU)
+		return 0;
+	state->flags |= TACHO_TASK_VCPU;
+	part = area_part();
+	if (part)
+		log_data(part, TACHO_K_TASK_TRACK, principal_domain(state->principal),
+			 TACHO_K_TRACK_VCPU, task_ids(task), state->vm_ns);
 	return 0;
 }
 

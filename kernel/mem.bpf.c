@@ -9,8 +9,15 @@
  */
 #include "kernel.bpf.h"
 
-/* Where the variables of each CPU are; see compat.bpf.h. */
-volatile __u64 percpu_bases[RSS_CPUS] = {};
+/* Where the variables of each CPU are; see compat.bpf.h. Those of more CPUs are not added up. */
+#define BASES 4096u
+volatile __u64 percpu_bases[BASES] = {};
+
+/* A function of its own, so that the verifier looks at it once and not for each CPU. */
+__attribute__((noinline)) __s64 percpu_part(__u64 counters, __u32 cpu)
+{
+	return percpu_read((const __s32 *)counters, cpu, &percpu_bases[cpu & (BASES - 1)]);
+}
 
 /* Whose address space it is: a domain, or TACHO_NONE. */
 static __always_inline __u32 mm_domain(void *part, struct mm_struct *mm)
@@ -30,14 +37,19 @@ SEC("tp_btf/rss_stat")
 int BPF_PROG(mem_rss, struct mm_struct *mm, int kind)
 {
 	void *part = area_part();
+	const __s32 *counters;
 	__u32 domain;
+	__s64 pages;
 
 	if (!part)
 		return 0;
 	domain = mm_domain(part, mm);
-	if (domain != TACHO_NONE && event_route(part, TACHO_K_MEM_RSS, domain))
-		log_data(part, TACHO_K_MEM_RSS, domain, (__u32)kind,
-			 rss_pages(mm, (__u32)kind, geometry.nr_cpus, percpu_bases), 0);
+	if (domain == TACHO_NONE || !event_route(part, TACHO_K_MEM_RSS, domain))
+		return 0;
+	pages = rss_pages(mm, (__u32)kind, &counters);
+	for (__u32 cpu = 0; counters && cpu < geometry.nr_cpus && cpu < BASES; cpu++)
+		pages += percpu_part((__u64)counters, cpu);
+	log_data(part, TACHO_K_MEM_RSS, domain, (__u32)kind, pages < 0 ? 0 : pages, 0);
 	return 0;
 }
 

@@ -17,7 +17,7 @@
 #include <linux/perf_event.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -182,6 +182,15 @@ size_t tacho_kernel_capabilities(char *text, size_t size)
 						needed[i].name);
 	}
 	return missing;
+}
+
+bool tacho_kernel_sees_host(void)
+{
+	const ino_t first = 0xeffffffc; /* PROC_PID_INIT_INO of the kernel, fixed since Linux 3.8 */
+	struct stat file;
+
+	/* no such file: no namespaces */
+	return stat("/proc/self/ns/pid", &file) || file.st_ino == first;
 }
 
 /* ---- what follows from it ------------------------------------------------------------------------ */

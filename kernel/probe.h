@@ -31,6 +31,12 @@ const char *tacho_kernel_feature_since(enum tacho_kernel_feature feature);
 /* Names of the capabilities that are missing of those that are needed, in text; how many. */
 size_t tacho_kernel_capabilities(char *text, size_t size);
 
+/*
+ * Whether the numbers of tasks in /proc are those that the kernel's programs see: not in a pid
+ * namespace of its own, as containers have it. Names of domains, and rules, are by these numbers.
+ */
+bool tacho_kernel_sees_host(void);
+
 /* What cpu.pmcN counts here if nobody chooses; NULL: there is no such N. */
 const char *tacho_kernel_counter(uint32_t n);
 

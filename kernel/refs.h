@@ -11,8 +11,9 @@
  * Mappings that nobody of a pair may write are left out: they are shared, but nobody talks through
  * them. Mappings of devices, of eBPF maps and of perf buffers are no memory that is shared this way.
  *
- * It costs the observed processes something, see tacho_refs_probe; it never stops them and changes
- * nothing that they can see. Functions return 0 or -errno; nothing prints; one thread per object.
+ * A sample takes milliseconds, see bench/shared: once a second rather than every 20 ms. It costs the
+ * observed processes something too, see tacho_refs_probe; it never stops them and changes nothing
+ * that they can see. Functions return 0 or -errno; nothing prints; one thread per object.
  */
 #ifndef TACHO_KERNEL_REFS_H
 #define TACHO_KERNEL_REFS_H

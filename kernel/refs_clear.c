@@ -17,7 +17,8 @@
  *
  * Beside the marks of the process, smaps counts the mark of the page itself, which read(2) and write(2)
  * of the file set, and another process that unmaps it; and a page fault that only reads maps and marks
- * up to 16 pages around. So the number is too high for a mapping that is just being filled.
+ * up to 16 pages around. So the number is too high for a mapping that is just being filled. It is too
+ * low by what was used during the sample itself, and by what reclaim unmapped before it.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -11,14 +11,14 @@
 /* Perf events of cpu.pmc0..3: index counter * nr_cpus + CPU, set by the session. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
-	__uint(max_entries, 4);
+	__uint(max_entries, TACHO_K_COUNTERS);
 	__type(key, __u32);
 	__type(value, __u32);
 } counters SEC(".maps");
 
-/* Their values at the last switch on this CPU. */
+/* Their values at the last switch on this CPU; the session sets 0 when it opens them. */
 struct pmc_last {
-	__u64 value[4];
+	__u64 value[TACHO_K_COUNTERS];
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -35,11 +35,11 @@ static __always_inline void pmc_switch(void *part, __u32 from, __u32 to, __u64 n
 
 	if (!last)
 		return;
-	for (__u32 i = 0; i < 4; i++) {
+	for (__u32 i = 0; i < TACHO_K_COUNTERS; i++) {
 		if (bpf_perf_event_read_value(&counters, i * geometry.nr_cpus + cpu, &value,
 					      sizeof(value)))
 			continue;
-		if (last->value[i])
+		if (value.counter >= last->value[i])
 			log_domain(part, TACHO_K_CPU_PMC0 + i, from, to,
 				   value.counter - last->value[i], now);
 		last->value[i] = value.counter;
@@ -52,7 +52,7 @@ static __always_inline void wait_end(void *part, struct tacho_k_task *task, __u3
 	__u64 since = task->runnable_ns;
 
 	task->runnable_ns = 0;
-	if (since && now > since)
+	if (since && since >= enabled_ns[TACHO_K_CPU_WAIT] && now > since)
 		log_domain(part, TACHO_K_CPU_WAIT, domain, TACHO_NONE, now - since, now);
 }
 
@@ -105,7 +105,7 @@ static __always_inline int wait_begin(struct task_struct *task)
 {
 	struct tacho_k_task *state = task_get(task);
 
-	if (state && !state->runnable_ns)
+	if (state && (!state->runnable_ns || state->runnable_ns < enabled_ns[TACHO_K_CPU_WAIT]))
 		state->runnable_ns = bpf_ktime_get_ns();
 	return 0;
 }

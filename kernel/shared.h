@@ -12,6 +12,8 @@
 
 #include "task.h"
 
+#define TACHO_K_COUNTERS 4 /* cpu.pmc0 to 3 */
+
 /* What a program that serves several events has to do. */
 enum tacho_k_active {
 	TACHO_K_ACTIVE_SERVICE = 0x1,
@@ -24,6 +26,7 @@ enum tacho_k_track {
 	TACHO_K_TRACK_NEW,
 	TACHO_K_TRACK_EXEC,
 	TACHO_K_TRACK_EXIT,
+	TACHO_K_TRACK_VCPU, /* enters a guest, for the first time since it was bound */
 };
 
 /* The storage of a task. Written by programs on whatever CPU has the task, and by bind_tasks. */

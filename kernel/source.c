@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hypervisor.h"
+
 #define B(symbol) TACHO_K_BIT(symbol)
 #define PMC	  (B(CPU_PMC0) | B(CPU_PMC1) | B(CPU_PMC2) | B(CPU_PMC3))
 #define BLOCK	  (B(IO_BLOCK) | B(IO_BLOCK_BYTES))
@@ -61,6 +63,28 @@ const struct tacho_k_source tacho_k_sources[] = {
 	{ "lock_end", "contention_end", B(LOCK), 0, TACHO_K_TRACEPOINT, 0 },
 	{ "syscall_enter", "sys_enter", B(SYSCALL), 0, TACHO_K_TRACEPOINT, 0 },
 	{ "syscall_exit", "sys_exit", B(SYSCALL), 0, TACHO_K_TRACEPOINT, 0 },
+
+	{ "vm_entry", "kvm_entry", B(VM_RUN), 0, TACHO_K_TRACEPOINT, TACHO_K_NATIVE },
+	{ "vm_leave", "kvm_exit", B(VM_RUN), 0, TACHO_K_TRACEPOINT, TACHO_K_NATIVE },
+	{ "vm_call", "kvm_fpu", B(VM_RUN), 0, TACHO_K_TRACEPOINT, TACHO_K_SUBSTITUTE },
+	{ "vm_call_halted", "kvm_vcpu_wakeup", B(VM_RUN), 0, TACHO_K_TRACEPOINT,
+	  TACHO_K_SUBSTITUTE },
+	{ "vm_exit", "kvm_exit", B(VM_EXIT), 0, TACHO_K_TRACEPOINT, TACHO_K_NATIVE },
+	{ "vm_exit_user", "kvm_userspace_exit", B(VM_EXIT), 0, TACHO_K_TRACEPOINT,
+	  TACHO_K_SUBSTITUTE },
+	{ "vm_exit_pio", "kvm_pio", 0, B(VM_EXIT), TACHO_K_TRACEPOINT, TACHO_K_SUBSTITUTE },
+	{ "vm_exit_mmio", "kvm_mmio", 0, B(VM_EXIT), TACHO_K_TRACEPOINT, TACHO_K_SUBSTITUTE },
+	{ "vm_exit_cpuid", "kvm_cpuid", 0, B(VM_EXIT), TACHO_K_TRACEPOINT, TACHO_K_SUBSTITUTE },
+	{ "vm_exit_msr", "kvm_msr", 0, B(VM_EXIT), TACHO_K_TRACEPOINT, TACHO_K_SUBSTITUTE },
+	{ "vm_exit_hypercall", "kvm_hypercall", 0, B(VM_EXIT), TACHO_K_TRACEPOINT,
+	  TACHO_K_SUBSTITUTE },
+	{ "vm_exit_halt", "kvm_vcpu_wakeup", 0, B(VM_EXIT), TACHO_K_TRACEPOINT,
+	  TACHO_K_SUBSTITUTE },
+	{ "vm_irq", "kvm_inj_virq", B(VM_IRQ), 0, TACHO_K_TRACEPOINT, TACHO_K_NATIVE },
+	{ "vm_irq_eoi", "kvm_eoi", B(VM_IRQ), 0, TACHO_K_TRACEPOINT, TACHO_K_SUBSTITUTE },
+	{ "vm_irq_accept", "kvm_apic_accept_irq", B(VM_IRQ), 0, TACHO_K_TRACEPOINT, TACHO_K_LAST },
+	{ "vm_halt", "kvm_vcpu_wakeup", B(VM_HALT), 0, TACHO_K_TRACEPOINT, 0 },
+	{ "vm_userspace", "kvm_userspace_exit", B(VM_USERSPACE), 0, TACHO_K_TRACEPOINT, 0 },
 };
 _Static_assert(sizeof(tacho_k_sources) / sizeof(tacho_k_sources[0]) <= TACHO_K_MAX_SOURCES,
 	       "an object has room for a link each");
@@ -106,7 +130,8 @@ bool tacho_k_source_exists(const struct tacho_k_source *source, const struct btf
 	if (!source->tracepoint)
 		return true;
 	snprintf(name, sizeof(name), "btf_trace_%s", source->tracepoint);
-	return btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF) > 0;
+	return btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF) > 0 ||
+	       tacho_vm_module_has(name, btf);
 }
 
 /*
@@ -115,7 +140,7 @@ bool tacho_k_source_exists(const struct tacho_k_source *source, const struct btf
  */
 static bool event_has_source(uint32_t id, const struct btf *btf, char *why, size_t why_size)
 {
-	bool ways[3] = { true, false, false };
+	bool ways[TACHO_K_NR_WAYS] = { true };
 	size_t i;
 
 	snprintf(why, why_size, "no type information (BTF)");

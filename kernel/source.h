@@ -24,11 +24,13 @@ enum tacho_k_how {
 	TACHO_K_RUN, /* never attached: run or read by the session */
 };
 
-/* Where an event has two ways to be found out, a program belongs to one of them. */
+/* Where an event has several ways to be found out, a program belongs to one of them. */
 enum tacho_k_way {
 	TACHO_K_ALWAYS,
-	TACHO_K_NATIVE, /* the hypervisor's own entry and exit */
-	TACHO_K_SUBSTITUTE, /* the system call and the rest of the tracepoints */
+	TACHO_K_NATIVE, /* the processor's own entries, exits and injected interrupts */
+	TACHO_K_SUBSTITUTE, /* the call KVM_RUN, and what it tells of its work */
+	TACHO_K_LAST, /* of interrupts only: what was sent, if nothing tells what arrived */
+	TACHO_K_NR_WAYS,
 };
 
 #define TACHO_K_MAX_SOURCES 96

@@ -22,10 +22,13 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } pool SEC(".maps");
 
-/* Bindings to be made, by thread id; emptied by the session when bind_tasks is done. */
+/*
+ * Bindings to be made, by thread id; emptied by the session when bind_tasks is done. Its buckets are
+ * memory that is there from the beginning; where there are more tasks they are bound in several walks.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1 << 20);
+	__uint(max_entries, 1 << 14);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32);
 	__type(value, struct tacho_k_bind);
@@ -41,11 +44,6 @@ const volatile __s64 this_cpu_off_from_rq = 0;
 const volatile __u32 fresh_for = 0;
 /* Tasks whose storage could not be made: they count as the system's. By the programs. */
 volatile __u64 unbound = 0;
-
-static __always_inline __u64 task_ids(struct task_struct *task)
-{
-	return (__u64)(__u32)task->tgid << 32 | (__u32)task->pid;
-}
 
 static __always_inline bool wants_fresh(__u32 flags, __u64 clone_flags)
 {

@@ -31,7 +31,7 @@ struct tacho_process {
 	unsigned flags; /* TACHO_TASK_* of that binding */
 	int rule; /* that matched, or -1 */
 	int ppid;
-	uint64_t executed; /* time of its last exec: no thread is older than that */
+	uint64_t executed; /* time of its first task, or of its last exec: no thread is older */
 	uint64_t trees; /* as in tacho_proc */
 	uint64_t trees_scan; /* the last scan in which trees was made */
 	bool is_later; /* began after the binder did */
@@ -52,6 +52,7 @@ struct tacho_task {
 	uint32_t domain; /* TACHO_NONE: not known */
 	unsigned flags;
 	bool is_bound; /* the storage of the task says the same */
+	bool is_ending; /* it has ended, and a row that is waiting says so */
 	bool is_vcpu; /* has entered a guest */
 };
 

@@ -124,6 +124,5 @@ struct request {
 #define REQ_OP_MASK	0xffu
 #define LCB_F_SPIN	0x1u
 #define LCB_F_MUTEX	0x20u
-#define RSS_CPUS	1024u /* whose parts of a counter are added up */
 
 #endif /* TACHO_KERNEL_TYPES_BPF_H */

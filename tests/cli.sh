@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The command line: wrong usage is status 2, what cannot be done is status 1, and either is exactly
 # one line on standard error and nothing on standard output. Then the verbs against a real program.
+# shellcheck disable=SC1091,SC2034,SC2154 # what cli_common.sh has
 set -u
-# shellcheck source=tests/cli_common.sh
 . "$(dirname "$0")/cli_common.sh"
 
 # --- wrong usage ----------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
  *	struct kactor actor;
  *	struct krig rig;
  *
- *	KACTOR_NEED(kactor_start(&actor, &rig, fn, arg));	forked, and stopped before fn
+ *	KRIG_NEED(kactor_start(&actor, &rig, fn, arg));	forked, and stopped before fn
  *	T_NEED(kactor_watch(&actor, &rig, TACHO_K_SYSCALL, 4096) == 0);
  *	T_NEED(kactor_run(&actor));			fn runs in it to its end, or to kactor_pause()
  *	T_EQ(kactor_rows(&actor, &rig, TACHO_K_SYSCALL, SYS_getppid), 1000);
@@ -36,16 +36,6 @@ struct kactor {
 	struct tacho_row *row; /* all that were read */
 	size_t nr;
 };
-
-#define KACTOR_NEED(start)                                                                         \
-	do {                                                                                       \
-		int kactor_error = (start);                                                        \
-		if (kactor_error == -EPERM || kactor_error == -EOPNOTSUPP)                         \
-			T_SKIP("%s", rig.why);                                                     \
-		if (kactor_error)                                                                  \
-			printf("     %s\n", rig.why);                                              \
-		T_NEED(kactor_error == 0);                                                         \
-	} while (0)
 
 /* In the child: the parent goes on, until it lets us go on. */
 static inline void kactor_pause(void)

@@ -3,8 +3,8 @@
 # The kernel and the hypervisor on the command line: tacho list, log and doctor, with and without
 # privileges; then the bad days: no BTF, no tracefs, no compiler, too little memory, two sessions at
 # once, and kill -9 in every phase. Whatever happens is one line, and nothing stays in the kernel.
+# shellcheck disable=SC1091,SC2034,SC2154 # what cli_common.sh has
 set -u
-# shellcheck source=tests/cli_common.sh
 . "$(dirname "$0")/cli_common.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 PATH=$PATH:/usr/sbin:/sbin
@@ -15,9 +15,11 @@ orphans() {
 import glob, json, re, subprocess, sys
 ids = set()
 for kind in "prog", "map", "link":
-    text = subprocess.run(["bpftool", "-j", kind, "list"], capture_output=True, text=True).stdout
-    for thing in json.loads(text or "[]"):
-        if isinstance(thing, dict) and not thing.get("pinned"):
+    text = subprocess.run(["bpftool", "-j", kind, "list"], stdout=subprocess.PIPE, text=True).stdout
+    things = json.loads(text or "[]")
+    for thing in things if isinstance(things, list) else []:
+        # what went while the list was made is an error in it
+        if "id" in thing and not thing.get("pinned"):
             ids.add((kind, thing["id"]))
 held = set()
 for path in glob.glob("/proc/[0-9]*/fdinfo/*"):
@@ -36,8 +38,7 @@ nothing_left() {
 	local i
 	checks=$((checks + 1))
 	for i in $(seq 100); do
-		orphans >"$tmp/orphans"
-		[ -z "$(comm -13 "$tmp/before" <(sort "$tmp/orphans"))" ] && return
+		orphans >"$tmp/orphans" && [ -z "$(comm -13 "$tmp/before" <(sort "$tmp/orphans"))" ] && return
 		sleep 0.1
 	done
 	comm -13 "$tmp/before" <(sort "$tmp/orphans") >"$tmp/err"
@@ -123,8 +124,10 @@ why and sys.exit(why)' "$tmp/out" 2>"$tmp/why"; then
 	echo "the kernel was not logged: $(cat "$tmp/why")"
 	exit 77
 fi
-if ! orphans | sort >"$tmp/before" || ! command -v bpftool >/dev/null; then
-	echo "bpftool does not list programs: whether some are left is not known"
+if orphans >"$tmp/orphans"; then
+	sort "$tmp/orphans" >"$tmp/before"
+else
+	echo "no list of programs by bpftool: whether some are left is not known"
 	nothing_left() { :; }
 fi
 
@@ -153,14 +156,14 @@ json "run queues" 'rows = [r for r in d if "event" in r]
 assert rows and all(r["counter"] < 100000 for r in rows), rows[:3]'
 good log kernel cpu.service --count --for 0.5 --domain-by user --json
 json "totals by user" 't = d["totals"]
-assert {"idle"} < {x["domain"] for x in t} and all(x["counter"] == "ns" for x in t), t'
+assert {"idle", "root"} & {x["domain"] for x in t} and all(x["counter"] == "ns" for x in t), t'
 good log kernel cpu.pmc3 --counter 3=cpu-clock --limit 5 --entries event,domain,counter,none
 [ "$(head -n 1 "$tmp/out" | tr -s ' ')" = 'CPU EVENT DOMAIN COUNTER' ] || fail "log kernel --entries"
 
 # A program of such a name is reached by its pid only.
 if [ -x "$build/examples/queue" ]; then
 	cp "$build/examples/queue" "$tmp/kernel"
-	"$tmp/kernel" --seconds 60 &
+	LD_LIBRARY_PATH=$build "$tmp/kernel" --seconds 60 &
 	pid=$!
 	pids+=("$pid")
 	wait_for "/proc/$pid/comm" kernel
@@ -206,9 +209,9 @@ kill -TERM "${session[1]}" "${session[2]}"
 for i in 1 2; do
 	wait "${session[i]}" || fail "log kernel: status $? after a signal"
 	cp "$tmp/session$i" "$tmp/out"
-	# the children of this shell: 25 times true, and seq and sleep
+	# the children of this shell: 25 times true, and what else it called
 	json "session $i of two" 'rows = [r for r in d if r.get("event") == "task.exec" and r["domain"] == "us"]
-assert 25 <= len(rows) <= 40 and d[-1]["lost"] == {}, (len(rows), d[-1])'
+assert len(rows) >= 25 and d[-1]["lost"] == {}, (len(rows), d[-1])'
 	grep -o '"time_ns":[0-9]*\|"counter":[0-9]*' "$tmp/session$i" | grep counter | sort >"$tmp/execs$i"
 done
 checks=$((checks + 1))
@@ -221,12 +224,18 @@ nothing_left "three sessions"
 
 mkdir "$tmp/none"
 if unshare -m true 2>/dev/null; then
-	# no BTF; the places where libbpf looks else are empty too
+	# no BTF
 	as=(unshare -m sh -c "mount --bind '$tmp/none' /sys/kernel/btf && exec \"\$@\"" sh)
-	refuse 1 log kernel cpu.service
-	has err 'CONFIG_DEBUG_INFO_BTF'
-	good list kernel
-	has out 'not here: no type information'
+	release=$(uname -r)
+	if compgen -G "/boot/vmlinux-$release" || compgen -G "/lib/modules/$release/*vmlinux*" ||
+		compgen -G "/usr/lib/debug/*/vmlinux*"; then
+		echo "this kernel's type information is also elsewhere: it was not hidden"
+	else
+		refuse 1 log kernel cpu.service
+		has err 'CONFIG_DEBUG_INFO_BTF'
+		good list kernel
+		has out 'not here: no type information'
+	fi
 	good doctor
 	has out '^no +BTF'
 	# no tracefs: it is not needed
@@ -234,9 +243,12 @@ if unshare -m true 2>/dev/null; then
 	good log kernel cpu.service --limit 5
 	good doctor
 	has out '^no +tracefs'
-	# no /proc of others: everything is the domain that nobody named
+	# other numbers of tasks than the kernel's: it says so
 	as=(unshare -m -p -f --mount-proc)
 	good log kernel cpu.service --limit 5
+	has err 'pid namespace'
+	good doctor
+	has out '^part +numbers of tasks'
 else
 	echo "no mount namespace can be made: BTF and tracefs were not hidden"
 fi
@@ -244,7 +256,7 @@ fi
 as=(env -i PATH=/nonexistent)
 good log kernel cpu.service --limit 5
 # capabilities instead of root
-as=(setpriv --bounding-set=-all,+bpf,+perfmon --inh-caps=-all)
+as=(setpriv "--bounding-set=-all,+bpf,+perfmon" --inh-caps=-all)
 good log kernel cpu.service --limit 5
 # too little memory: the address space, and what the kernel charges to the group
 as=(prlimit --as=200000000)

@@ -90,7 +90,7 @@ T_CASE(block_requests_are_those_of_the_file)
 		T_SKIP("no file system here has a block device and O_DIRECT");
 	T_NEED(fallocate(file, 0, 0, BLOCKS * BLOCK) == 0);
 	T_NEED(fsync(file) == 0);
-	KACTOR_NEED(kactor_start(&actor, &rig, write_and_read, &file));
+	KRIG_NEED(kactor_start(&actor, &rig, write_and_read, &file));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_IO_BLOCK, 4096), 0);
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_IO_BLOCK_BYTES, 4096), 0);
 	T_OK(kactor_run(&actor));
@@ -112,6 +112,39 @@ T_CASE(block_requests_are_those_of_the_file)
 	       (unsigned long long)actor.told[2] / 1000);
 	T_OK(ns > 0);
 	T_EQ(krig_lost(&rig), 0);
+	kactor_end(&actor, &rig);
+	close(file);
+}
+
+/* What was only put into the cache goes to the disk with fsync, in the name of who calls it. */
+static void write_and_sync(uint64_t *told, void *arg)
+{
+	static char buffer[BLOCK];
+	int file = *(int *)arg;
+
+	memset(buffer, 2, sizeof(buffer));
+	for (unsigned i = 0; i < BLOCKS; i++)
+		DO(pwrite(file, buffer, BLOCK, i * BLOCK), BLOCK);
+	DO(fsync(file), 0);
+}
+
+T_CASE(what_fsync_writes_is_its_callers)
+{
+	int file = block_open();
+	struct kactor actor;
+	struct krig rig;
+
+	if (file < 0)
+		T_SKIP("no file system here has a block device and O_DIRECT");
+	T_NEED(fcntl(file, F_SETFL, 0) == 0); /* through the cache after all */
+	KRIG_NEED(kactor_start(&actor, &rig, write_and_sync, &file));
+	T_EQ(kactor_watch(&actor, &rig, TACHO_K_IO_BLOCK_BYTES, 4096), 0);
+	T_OK(kactor_run(&actor));
+	usleep(20000);
+	kactor_read(&actor, &rig);
+	T_EQ(actor.told[0], 0);
+	T_OK(kactor_sum(&actor, TACHO_K_IO_BLOCK_BYTES, 1) >= BLOCKS * BLOCK);
+	T_OK(kactor_sum(&actor, TACHO_K_IO_BLOCK_BYTES, 1) <= BLOCKS * BLOCK * 5 / 4);
 	kactor_end(&actor, &rig);
 	close(file);
 }
@@ -157,7 +190,7 @@ T_CASE(udp_says_its_bytes)
 
 	if (udp_pair(pair))
 		T_SKIP("no loopback interface here: %s", strerror(errno));
-	KACTOR_NEED(kactor_start(&actor, &rig, talk_udp, pair));
+	KRIG_NEED(kactor_start(&actor, &rig, talk_udp, pair));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_NET_TX, 4096), 0);
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_NET_RX, 4096), 0);
 	T_OK(kactor_run(&actor));
@@ -197,8 +230,8 @@ static int tcp_pair(int pair[2])
 
 	pair[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bad = listener < 0 || pair[1] < 0 ||
-	      bind(listener, (struct sockaddr *)&address, sizeof(address)) ||
-	      listen(listener, 1) || getsockname(listener, (struct sockaddr *)&address, &size) ||
+	      bind(listener, (struct sockaddr *)&address, sizeof(address)) || listen(listener, 1) ||
+	      getsockname(listener, (struct sockaddr *)&address, &size) ||
 	      connect(pair[1], (struct sockaddr *)&address, sizeof(address));
 	pair[0] = bad ? -1 : accept(listener, NULL, NULL);
 	if (listener >= 0)
@@ -231,7 +264,7 @@ T_CASE(a_stream_is_its_senders)
 
 	if (tcp_pair(pair))
 		T_SKIP("no loopback interface here: %s", strerror(errno));
-	KACTOR_NEED(kactor_start(&actor, &rig, send_stream, pair));
+	KRIG_NEED(kactor_start(&actor, &rig, send_stream, pair));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_NET_TX, 16384), 0);
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_NET_RX, 4096), 0);
 	T_OK(kill(actor.pid, SIGCONT) == 0);
@@ -270,7 +303,7 @@ T_CASE(a_stream_is_its_receivers)
 
 	if (tcp_pair(pair))
 		T_SKIP("no loopback interface here: %s", strerror(errno));
-	KACTOR_NEED(kactor_start(&actor, &rig, receive_stream, pair));
+	KRIG_NEED(kactor_start(&actor, &rig, receive_stream, pair));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_NET_RX, 16384), 0);
 	T_OK(kill(actor.pid, SIGCONT) == 0);
 	for (unsigned i = 0; i < STREAM / sizeof(buffer); i++)

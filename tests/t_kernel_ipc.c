@@ -49,7 +49,7 @@ T_CASE(unix_sockets_say_their_bytes)
 	struct kactor actor;
 	struct krig rig;
 
-	KACTOR_NEED(kactor_start(&actor, &rig, talk_unix, NULL));
+	KRIG_NEED(kactor_start(&actor, &rig, talk_unix, NULL));
 	if (!kactor_has(&rig, TACHO_K_IPC_SOCKET)) {
 		kactor_end(&actor, &rig);
 		T_SKIP("this kernel has no tracepoint sock_send_length");
@@ -107,7 +107,7 @@ T_CASE(pipes_say_their_bytes)
 
 	T_NEED(file >= 0);
 	unlink(path);
-	KACTOR_NEED(kactor_start(&actor, &rig, talk_pipe, &file));
+	KRIG_NEED(kactor_start(&actor, &rig, talk_pipe, &file));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_IPC_PIPE, 1024), 0);
 	T_OK(kactor_run(&actor));
 	kactor_read(&actor, &rig);
@@ -138,7 +138,7 @@ T_CASE(futexes_say_their_operation)
 	struct kactor actor;
 	struct krig rig;
 
-	KACTOR_NEED(kactor_start(&actor, &rig, talk_futex, NULL));
+	KRIG_NEED(kactor_start(&actor, &rig, talk_futex, NULL));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_IPC_FUTEX, 1024), 0);
 	T_OK(kactor_run(&actor));
 	kactor_read(&actor, &rig);
@@ -166,14 +166,13 @@ static void call_much(uint64_t *told, void *arg)
 	DO(syscall(SYS_nanosleep, &a_while, NULL), 0);
 }
 
-static void system_calls_are_exact(const uint32_t *more, size_t nr)
+T_CASE(system_calls_are_counted_exactly)
 {
 	struct kactor actor;
 	struct krig rig;
 	uint64_t sum;
 
-	KACTOR_NEED(kactor_start(&actor, &rig, call_much, NULL));
-	T_EQ(tacho_kernel_enable(rig.kernel, more, nr), 0);
+	KRIG_NEED(kactor_start(&actor, &rig, call_much, NULL));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_SYSCALL, 2 * CALLS), 0);
 	T_OK(kactor_run(&actor));
 	kactor_read(&actor, &rig);
@@ -186,16 +185,31 @@ static void system_calls_are_exact(const uint32_t *more, size_t nr)
 	kactor_end(&actor, &rig);
 }
 
-T_CASE(system_calls_are_counted_exactly)
-{
-	system_calls_are_exact(NULL, 0);
-}
-
-T_CASE(system_calls_are_counted_exactly_where_switches_are_followed)
+/*
+ * Where switches are followed, the domain is that of the last one. A kernel that did not run our
+ * program for a switch makes it wrong until the next: never too many rows, and all of them sooner or
+ * later.
+ */
+T_CASE(system_calls_are_counted_where_switches_are_followed)
 {
 	const uint32_t service = TACHO_K_CPU_SERVICE;
+	uint64_t rows = 0;
 
-	system_calls_are_exact(&service, 1);
+	for (int i = 0; i < 5 && rows != CALLS; i++) {
+		struct kactor actor;
+		struct krig rig;
+
+		KRIG_NEED(kactor_start(&actor, &rig, call_much, NULL));
+		T_EQ(tacho_kernel_enable(rig.kernel, &service, 1), 0);
+		T_EQ(kactor_watch(&actor, &rig, TACHO_K_SYSCALL, 2 * CALLS), 0);
+		T_OK(kactor_run(&actor));
+		kactor_read(&actor, &rig);
+		rows = kactor_rows(&actor, TACHO_K_SYSCALL, SYS_getppid);
+		T_OK(rows <= CALLS);
+		T_EQ(krig_lost(&rig), 0);
+		kactor_end(&actor, &rig);
+	}
+	T_EQ(rows, CALLS);
 }
 
 static void call_read(uint64_t *told, void *arg)
@@ -241,7 +255,7 @@ T_CASE(a_call_that_was_entered_before_has_no_span)
 	int pipe_fd[2];
 
 	T_NEED(pipe(pipe_fd) == 0);
-	KACTOR_NEED(kactor_start(&actor, &rig, call_read, pipe_fd));
+	KRIG_NEED(kactor_start(&actor, &rig, call_read, pipe_fd));
 	kill(actor.pid, SIGCONT);
 	T_OK(sleeps(actor.pid));
 	/* enabled in call 0, disabled in call 1, enabled again in call 2 */
@@ -274,7 +288,7 @@ T_CASE(a_log_without_counter_has_the_same_rows)
 	struct krig rig;
 	int log;
 
-	KACTOR_NEED(kactor_start(&actor, &rig, call_much, NULL));
+	KRIG_NEED(kactor_start(&actor, &rig, call_much, NULL));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_SYSCALL, 16), 0);
 	memory = tacho_kernel_memory(rig.kernel);
 	log = tacho_memory_log_add(memory, 2 * CALLS, TACHO_ENTRY_CORRESPONDENT, TACHO_K_SYSCALL,

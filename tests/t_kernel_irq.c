@@ -5,7 +5,7 @@
  * we are.
  *
  * The kernel's counts are read before and after the rows are: with what came in between they are a
- * range, and the number of rows lies in it. The domain of a lock is exact, and so is its number.
+ * range for the number of rows. Waits for a lock are told exactly.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -98,8 +98,10 @@ static void provoke(int file)
 }
 
 /*
- * The window of the rows is inside that of the first two and the last two counts: what the kernel
- * counted inside is not more than there are rows, what it counted outside not less.
+ * Not more rows than the kernel counted from before they could be written to after, for each vector:
+ * nothing is told twice. Not many less than it counted from when they had to be written until they
+ * had not: there are kernels that do not run programs in the interrupts of every task, and an empty
+ * program that counts sees no more than ours.
  */
 static void compare(uint32_t event, const char *path)
 {
@@ -107,7 +109,8 @@ static void compare(uint32_t event, const char *path)
 	struct tally tally = { .event = event };
 	char name[] = "/tmp/tacho-irq-XXXXXX";
 	struct krig rig;
-	uint64_t all = 0;
+	const uint64_t slack = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t all = 0, counted = 0;
 	int file;
 
 	KRIG_NEED(krig_open(&rig, TACHO_BY_PROCESS));
@@ -122,24 +125,25 @@ static void compare(uint32_t event, const char *path)
 	counts_read(&end, path);
 	T_EQ(tacho_kernel_disable(rig.kernel, &event, 1), 0);
 	counts_read(&after, path);
+	T_EQ(tacho_kernel_tend(rig.kernel, NULL),
+	     0); /* what did not run inside itself is lost, too */
 	krig_read(&rig, count_row, &tally);
 	T_EQ(tally.wrong, 0);
 	for (unsigned i = 0; i < VECTORS; i++) {
-		/* one for each CPU may be between its count and its row */
-		uint64_t slack = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
-
 		all += tally.rows[i];
-		if (tally.rows[i] + slack >= end.of[i] - inside.of[i] &&
-		    tally.rows[i] <= after.of[i] - before.of[i] + slack)
+		counted += end.of[i] - inside.of[i];
+		/* one for each CPU may be between its count and its row */
+		if (tally.rows[i] <= after.of[i] - before.of[i] + slack)
 			continue;
-		T_FAIL("vector %u: %llu rows, the kernel counted %llu to %llu", i,
+		T_FAIL("vector %u: %llu rows, the kernel counted %llu", i,
 		       (unsigned long long)tally.rows[i],
-		       (unsigned long long)(end.of[i] - inside.of[i]),
 		       (unsigned long long)(after.of[i] - before.of[i]));
 	}
-	printf("     %llu rows, %llu us\n", (unsigned long long)all,
+	printf("     %llu rows, the kernel counted %llu at least; %llu us\n",
+	       (unsigned long long)all, (unsigned long long)counted,
 	       (unsigned long long)tally.ns / 1000);
 	T_OK(all > 0);
+	T_OK(all + slack >= counted * 3 / 4);
 	T_EQ(krig_lost(&rig), 0);
 	krig_close(&rig);
 	close(file);
@@ -269,7 +273,7 @@ T_CASE(waiting_for_a_mutex_is_told)
 	struct kactor actor;
 	struct krig rig;
 
-	KACTOR_NEED(kactor_start(&actor, &rig, wait_for_mutex, NULL));
+	KRIG_NEED(kactor_start(&actor, &rig, wait_for_mutex, NULL));
 	if (!kactor_has(&rig, TACHO_K_LOCK)) {
 		kactor_end(&actor, &rig);
 		T_SKIP("this kernel has no tracepoint contention_begin");

@@ -50,8 +50,8 @@ static uint64_t last_pages(const struct kactor *actor, uint32_t kind)
 
 static char *take(int flags)
 {
-	char *memory = mmap(NULL, PAGES * page, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1,
-			    0);
+	char *memory =
+		mmap(NULL, PAGES * page, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
 
 	if (memory == MAP_FAILED)
 		_exit(1);
@@ -98,7 +98,7 @@ T_CASE(resident_pages_are_exact)
 	struct krig rig;
 
 	page = (size_t)sysconf(_SC_PAGESIZE);
-	KACTOR_NEED(kactor_start(&actor, &rig, grow_and_shrink, NULL));
+	KRIG_NEED(kactor_start(&actor, &rig, grow_and_shrink, NULL));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_MEM_RSS, 4 * PAGES), 0);
 	T_OK(kactor_run(&actor));
 	compare(&actor, &rig);
@@ -134,7 +134,7 @@ T_CASE(the_owner_is_charged)
 	struct krig rig;
 
 	page = (size_t)sysconf(_SC_PAGESIZE);
-	KACTOR_NEED(kactor_start(&actor, &rig, fork_and_touch, NULL));
+	KRIG_NEED(kactor_start(&actor, &rig, fork_and_touch, NULL));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_MEM_RSS, 4 * PAGES), 0);
 	T_OK(kactor_run(&actor));
 	compare(&actor, &rig);
@@ -155,8 +155,8 @@ static void fault_much(uint64_t *told, void *arg)
 	getrusage(RUSAGE_SELF, &before);
 	touch(memory, 0, PAGES);
 	getrusage(RUSAGE_SELF, &after);
-	told[0] = (uint64_t)(after.ru_minflt + after.ru_majflt - before.ru_minflt -
-			     before.ru_majflt);
+	told[0] =
+		(uint64_t)(after.ru_minflt + after.ru_majflt - before.ru_minflt - before.ru_majflt);
 	told[1] = (uintptr_t)memory;
 }
 
@@ -167,7 +167,7 @@ T_CASE(faults_are_those_of_getrusage)
 	uint64_t writes, all;
 
 	page = (size_t)sysconf(_SC_PAGESIZE);
-	KACTOR_NEED(kactor_start(&actor, &rig, fault_much, NULL));
+	KRIG_NEED(kactor_start(&actor, &rig, fault_much, NULL));
 	if (!kactor_has(&rig, TACHO_K_MEM_FAULT)) {
 		kactor_end(&actor, &rig);
 		T_SKIP("this kernel has no tracepoint page_fault_user");

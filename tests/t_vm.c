@@ -342,7 +342,7 @@ static void exits_are(const struct run *run)
 {
 	T_EQ(run->rows.sum[TACHO_K_VM_EXIT], run->rows.nr[TACHO_K_VM_EXIT]);
 	T_OK(run->rows.nr[TACHO_K_VM_EXIT] >= run->count.calls - run->count.signals);
-	if (tacho_k_hypervisor_way(TACHO_K_VM_EXIT) != TACHO_K_SUBSTITUTE) {
+	if (tacho_vm_way(TACHO_K_VM_EXIT) != TACHO_K_SUBSTITUTE) {
 		if (run->exits >= 0)
 			T_EQ(run->rows.nr[TACHO_K_VM_EXIT], run->exits);
 		return;
@@ -393,7 +393,7 @@ T_CASE(time_in_the_guest)
 	/* it lies within the calls, and there is little beside it */
 	T_OK(run.rows.sum[TACHO_K_VM_RUN] <= run.count.run_ns);
 	T_OK(run.rows.sum[TACHO_K_VM_RUN] >= run.count.run_ns / 2);
-	if (tacho_k_hypervisor_way(TACHO_K_VM_RUN) == TACHO_K_SUBSTITUTE)
+	if (tacho_vm_way(TACHO_K_VM_RUN) == TACHO_K_SUBSTITUTE)
 		T_EQ(run.rows.nr[TACHO_K_VM_RUN], run.count.calls);
 	else
 		T_OK(run.rows.nr[TACHO_K_VM_RUN] >= run.count.exits[KVM_EXIT_IO]);
@@ -418,7 +418,7 @@ T_CASE(halts_and_interrupts)
 	T_EQ(run.rows.nr[TACHO_K_VM_IRQ], run.count.interrupts);
 	/* a machine that is halted does not run */
 	T_OK(run.rows.sum[TACHO_K_VM_HALT] + run.rows.sum[TACHO_K_VM_RUN] <= run.count.run_ns);
-	if (tacho_k_hypervisor_way(TACHO_K_VM_EXIT) == TACHO_K_SUBSTITUTE)
+	if (tacho_vm_way(TACHO_K_VM_EXIT) == TACHO_K_SUBSTITUTE)
 		T_EQ(run.rows.exits[KVM_EXIT_HLT], run.rows.nr[TACHO_K_VM_HALT]);
 }
 
@@ -466,9 +466,8 @@ T_CASE(every_way_can_be_attached)
 		tacho_vm_trial_fake(&trial);
 		if (!rig_open(&rig))
 			break;
-		T_EQ(tacho_k_hypervisor_way(TACHO_K_VM_RUN),
-		     i ? TACHO_K_SUBSTITUTE : TACHO_K_NATIVE);
-		T_EQ(tacho_k_hypervisor_way(TACHO_K_VM_HALT), TACHO_K_ALWAYS);
+		T_EQ(tacho_vm_way(TACHO_K_VM_RUN), i ? TACHO_K_SUBSTITUTE : TACHO_K_NATIVE);
+		T_EQ(tacho_vm_way(TACHO_K_VM_HALT), TACHO_K_ALWAYS);
 		rig_enable(&rig);
 		rig_close(&rig);
 	}

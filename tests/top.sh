@@ -57,6 +57,12 @@ exec(sys.argv[2])' "$tmp/out" "$2" 2>"$tmp/err" || fail "$1: $(tail -n 1 "$tmp/e
 # --- wrong usage ----------------------------------------------------------------------------------
 
 refuse 2 something
+refuse 2 --nonsense
+refuse 2 -x
+refuse 2 --onc
+refuse 2 --help=x
+good --help
+has out '^usage: tacho top '
 for pair in by= by=x domain-by=cpu sort= sort=x rows=0 rows=x rows=-1 count=0 count=x interval=0 \
 	interval=x interval=nan interval=0.01 interval=1e6 events=x events= domain= domain=x domain=x= \
 	domain=x=y domain=x=pid: domain=x=nonsense:y domain=system=pid:1 domain=x=pid:y \
@@ -102,11 +108,13 @@ cp "$(command -v bash)" "$tmp/tachohog"
 "$tmp/tachohog" -c 'while :; do :; done' &
 hog=$!
 pids+=("$hog")
-python3 - <<'END' &
+python3 - 2>/dev/null <<'END' &
 import os
 a, b = os.pipe(), os.pipe()
 if os.fork() == 0:
     open("/proc/self/comm", "w").write("tachopong")
+    os.close(a[1])
+    os.close(b[0])
     while os.read(a[0], 1):
         os.write(b[1], b"x")
     os._exit(0)
@@ -209,7 +217,7 @@ timeout 60 "$tacho" top --once 2>"$tmp/err" >/dev/full </dev/null && fail "to a 
 
 # --- the screen -----------------------------------------------------------------------------------
 
-cat >"$tmp/pty.py" <<'END'
+cat >"$tmp/screen.py" <<'END'
 import fcntl, os, pty, re, select, signal, struct, sys, termios, time
 
 tacho, how = sys.argv[1:]
@@ -262,21 +270,19 @@ class Screen:
                 shown[int(part.group(1))] = re.sub(rb"\033\[[0-9;]*m", b"", part.group(2)).decode()
         return shown
 
-    def wait(self, words, seconds=20):
-        end = time.time() + seconds
+    def until(self, what, good):
+        end = time.time() + 30
         while time.time() < end:
-            if any(words in line for line in self.text().values()):
+            if good(self.text().values()):
                 return
             self.read(0.1)
-        raise AssertionError(f"{words!r} did not come: {self.text()}")
+        raise AssertionError(f"{what}: {self.text()}")
 
-    def gone(self, words, seconds=20):
-        end = time.time() + seconds
-        while time.time() < end:
-            if not any(words in line for line in self.text().values()):
-                return
-            self.read(0.1)
-        raise AssertionError(f"{words!r} did not go: {self.text()}")
+    def wait(self, words):
+        self.until(f"{words!r} did not come", lambda lines: any(words in x for x in lines))
+
+    def gone(self, words):
+        self.until(f"{words!r} did not go", lambda lines: not any(words in x for x in lines))
 
     def key(self, keys, words=None):
         os.write(self.master, keys.encode())
@@ -295,7 +301,7 @@ class Screen:
             raise AssertionError("it does not end")
         self.read(0.1)
         assert termios.tcgetattr(self.slave) == self.before, "the terminal is not as it was"
-        assert self.raw.count(ENTER) == self.raw.count(LEAVE) > 0, "the alternate screen"
+        assert ENTER in self.raw and LEAVE in self.raw, "the alternate screen"
         assert self.raw.rindex(LEAVE) > self.raw.rindex(ENTER)
         assert self.raw.rindex(b"\033[?25h") > self.raw.rindex(b"\033[?25l"), "no cursor"
         return status
@@ -319,7 +325,7 @@ if how == "keys":
     s.key("tachoho", "only tachoho")
     s.key("\x7f\x7f\r", "tachohog")
     s.gone("only names with:")
-    s.gone("system ")
+    s.until("a line of another", lambda lines: not any(x.startswith("system ") for x in lines))
     s.key("/\x15", "only names with:")
     s.key("zzz", "only zzz")
     s.key("\033")
@@ -331,6 +337,11 @@ if how == "keys":
     s.key("d\x15nonsense\r", "no number of seconds")
     s.key("d\x150.2\r", "every 0.2 s")
     s.key("p", "paused")
+    clock = s.text()[1].split()[-1]
+    s.read(1.5)
+    s.key("w", "▾WAIT%")  # still that moment, in another order
+    assert s.text()[1].split()[-1] == clock, s.text()[1]
+    s.key("c", "▾CPU%")
     s.key("p")
     s.gone("paused")
     for columns, lines in (40, 10), (10, 3), (1, 1), (200, 60), (90, 30):
@@ -341,6 +352,10 @@ if how == "keys":
         assert all(len(line) <= columns for line in shown.values()), (columns, lines, shown)
     os.kill(s.pid, signal.SIGTSTP)  # nobody could wake an orphan: it comes back by itself
     s.read(0.7)
+    os.kill(s.pid, signal.SIGSTOP)
+    termios.tcsetattr(s.slave, termios.TCSANOW, s.before)  # as a shell does meanwhile
+    os.kill(s.pid, signal.SIGCONT)
+    s.key("?", "who wakes whom, as a matrix")  # the key comes without a return
     s.key("q")
     assert s.end() == 0
 elif how == "interrupt":
@@ -360,7 +375,7 @@ END
 for how in keys interrupt term prompt crash; do
 	checks=$((checks + 1))
 	: >"$tmp/out"
-	(ulimit -c 0 && exec timeout 120 python3 "$tmp/pty.py" "$tacho" $how) >"$tmp/out" 2>"$tmp/err" ||
+	(ulimit -c 0 && exec timeout 120 python3 "$tmp/screen.py" "$tacho" $how) >"$tmp/out" 2>"$tmp/err" ||
 		fail "screen, $how: $(tail -n 1 "$tmp/err")"
 done
 
