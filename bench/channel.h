@@ -30,10 +30,10 @@ struct channel_options {
 	const int *cpus; /* of each pair */
 };
 
-/* What one repetition found, all pairs together. */
+/* What one run found, all pairs together. */
 struct channel_sample {
 	double ticks; /* per round trip, mean of the pairs; see channel_run */
-	double best; /* the same, the stretch that a tenth of them is faster than */
+	double best; /* the same, the second fastest stretch */
 	uint64_t round_trips;
 	uint64_t switches; /* of the ends away from a CPU, as the kernel counts them */
 	uint64_t blocks; /* those because there was no message: each one ends by a wake-up */
@@ -44,9 +44,9 @@ struct channel;
 /* 0 or -errno. */
 int channel_open(struct channel **channel, const struct channel_options *options);
 /*
- * nr round trips of every pair. A repetition is cut into short stretches, and its value is the median
- * of them: a stretch in which somebody else had the CPU does not spoil it. 0, or -errno if an end is
- * gone or silent.
+ * nr round trips of every pair. They are cut into short stretches, and their value is the median of
+ * these: a stretch in which somebody else had the CPU does not spoil it. 0, or -errno if an end is gone
+ * or silent.
  */
 int channel_run(struct channel *channel, uint64_t nr, struct channel_sample *sample);
 void channel_close(struct channel *channel);

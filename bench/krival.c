@@ -3,8 +3,7 @@
  * krival.c: the rivals in the kernel, what krival.h promises.
  *
  * Each is set up as cheaply as it can be and still record every event of the whole machine: the ring
- * buffer is never waited for, the tools have large buffers and run on other CPUs, perf leaves build-ids
- * out. Each is asked afterwards how many events it has, where they arrived.
+ * buffer wakes nobody, the tools have large buffers and run on other CPUs, perf leaves build-ids out. Each is asked afterwards how many events it has, where they arrived.
  *
  * tracefs is mounted at its usual place where it is not, for this process and its children only.
  * A trace instance would outlive us if we are killed: a child of ours, the keeper, waits for our end and
@@ -38,9 +37,9 @@
 
 #define TRACING	     "/sys/kernel/tracing"
 #define INSTANCE     "tacho-bench-" /* and the pid */
-#define FTRACE_KB    "8192" /* per CPU; a repetition that is longer overwrites, and is counted */
+#define FTRACE_KB    "512" /* per CPU; what is overwritten is counted */
 #define TOOL_WAIT_MS 20000
-#define PERF_PAGES   "4M" /* buffer per CPU */
+#define PERF_PAGES   "2M" /* buffer per CPU: four times the default, or events are lost */
 #define KEEPER_TRIES 100 /* of 20 ms */
 
 const char *const krival_kind_name[KRIVAL_NR_KINDS] = { "empty",  "floor", "ringbuf",
@@ -524,9 +523,22 @@ static int perf_on(char *why, size_t why_size)
 							      "sched:sched_waking",
 							      "raw_syscalls:*" };
 	char path[40];
-	const char *const argv[] = { "perf", "record",	 "-q", "-a", "-B", "-N",
-				     "-m",   PERF_PAGES, "-o", path, "-e", events[state.event],
-				     "--",   "cat",	 NULL };
+	const char *const argv[] = { "perf",
+				     "record",
+				     "-q",
+				     "-a",
+				     "-B",
+				     "-N",
+				     "--synth=no",
+				     "-m",
+				     PERF_PAGES,
+				     "-o",
+				     path,
+				     "-e",
+				     events[state.event],
+				     "--",
+				     "cat",
+				     NULL };
 
 	tool.data = memfd_create("perf.data", MFD_CLOEXEC);
 	if (tool.data < 0)
@@ -535,11 +547,12 @@ static int perf_on(char *why, size_t why_size)
 	return tool_on(argv, why, why_size);
 }
 
-/* "SAMPLE events: 12", "LOST events: 3" of perf's own statistics. */
+/* Perf's own statistics: how many samples there are, then by event how many of it were lost. */
 static int perf_count(struct krival_count *count)
 {
 	char path[40], line[160];
 	const char *const argv[] = { "perf", "report", "--stats", "-i", path, NULL };
+	bool is_all = true;
 	int out[2], status;
 	uint64_t value;
 	FILE *file;
@@ -553,15 +566,12 @@ static int perf_count(struct krival_count *count)
 	file = fdopen(out[0], "r");
 	while (file && fgets(line, sizeof(line), file)) {
 		if (strstr(line, " stats:") && !strstr(line, "Aggregated"))
-			break; /* the same again, by event */
-		if (sscanf(line, " SAMPLE events: %" SCNu64, &value) == 1)
+			is_all = false;
+		if (is_all && sscanf(line, " SAMPLE events: %" SCNu64, &value) == 1)
 			count->events = value;
-		else if (sscanf(line, " LOST_SAMPLES events: %" SCNu64, &value) == 1 ||
-			 sscanf(line, " LOST events: %" SCNu64, &value) == 1)
+		else if (!is_all && sscanf(line, " LOST_SAMPLES events: %" SCNu64, &value) == 1)
 			count->lost += value;
 	}
-	while (file && fgets(line, sizeof(line), file))
-		;
 	if (file)
 		fclose(file);
 	while (waitpid(pid, &status, 0) < 0)
@@ -661,6 +671,12 @@ int krival_on(enum krival_kind kind, enum krival_event event, bool prove, char *
 	default:
 		return bpf_on(prove, why, why_size);
 	}
+}
+
+void krival_drain(void)
+{
+	if (state.is_on && state.kind == KRIVAL_RING && bpf.ring)
+		ring_buffer__consume(bpf.ring);
 }
 
 int krival_off(struct krival_count *count, char *why, size_t why_size)

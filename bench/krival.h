@@ -51,5 +51,11 @@ void krival_close(void);
 int krival_on(enum krival_kind kind, enum krival_event event, bool prove, char *why,
 	      size_t why_size);
 int krival_off(struct krival_count *count, char *why, size_t why_size);
+/*
+ * Read what the ring buffer has, as its reader would every few milliseconds. At the latest after
+ * KRIVAL_DRAIN events: a ring that is full drops them, and a larger one costs more, in cache misses.
+ */
+void krival_drain(void);
+#define KRIVAL_DRAIN 8000u
 
 #endif /* TACHO_KRIVAL_H */

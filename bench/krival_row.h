@@ -26,7 +26,7 @@ struct krival_row {
 };
 
 #define KRIVAL_FLOOR_ROWS 4096 /* pow2 */
-#define KRIVAL_RING_SIZE  (1 << 25) /* what one repetition fills: nobody drains it meanwhile */
+#define KRIVAL_RING_SIZE  (1 << 19) /* all CPUs; see krival_drain */
 
 struct krival_floor {
 	__u64 pos;

@@ -21,7 +21,7 @@
 #define SLACK	    4 /* events on the way when they were counted */
 #define QUIET	    0.2 /* CPUs that others may take */
 #define MAX_TRIES   4
-#define PATIENCE_NS 45000000000ull /* spent on doing it again; then the machine is taken as it is */
+#define PATIENCE_NS 30000000000ull /* spent on doing it again; then the machine is taken as it is */
 
 struct run {
 	const struct krounds *rounds;
@@ -29,6 +29,7 @@ struct run {
 	size_t nr;
 	double *ticks; /* per unit, of each case in this round */
 	bool prove;
+	size_t max_best; /* of a case */
 };
 
 static uint64_t again_ns; /* spent on repetitions that were done again */
@@ -79,8 +80,8 @@ static void check(const struct run *run, struct krounds_case *c, enum krounds_wh
 	if (what == KROUNDS_SWITCHES)
 		most = switches;
 	if (what == KROUNDS_INSIDE) {
-		/* others wake others meanwhile */
-		most = least / 10 + 1000;
+		/* others wake others meanwhile, and switch to them */
+		most = switches - sample->happened[KROUNDS_SWITCHES] + SLACK;
 		least = 0;
 	}
 	if (!run->prove) {
@@ -110,20 +111,52 @@ static double machine_idle_ns(void)
 	return (double)(idle + waiting) * 1e9 / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* The work, once; the part of a CPU that something else took meanwhile. */
-static int work_once(const struct run *run, struct krounds_sample *sample, double *others)
+static uint64_t pieces(const struct krounds *rounds, uint64_t nr)
+{
+	return (nr + rounds->piece - 1) / rounds->piece;
+}
+
+/*
+ * The work in pieces, between which a ring buffer is read. The time is the median of the pieces.
+ */
+static int work_pieces(const struct run *run, struct krounds_case *c, struct krounds_sample *sum)
 {
 	const struct krounds *rounds = run->rounds;
 	uint64_t nr = run->prove ? rounds->nr / PROVE_SHARE + 1 : rounds->nr;
+	uint64_t nr_pieces = pieces(rounds, nr);
+	double *ticks = calloc(nr_pieces, sizeof(*ticks));
+	int error = ticks ? 0 : -ENOMEM;
+
+	*sum = (struct krounds_sample){ 0 };
+	for (uint64_t i = 0; i < nr_pieces && !error; i++) {
+		struct krounds_sample piece = { 0 };
+
+		error = rounds->work(rounds->arg, nr / nr_pieces + 1, &piece);
+		krival_drain();
+		ticks[i] = piece.ticks;
+		sum->units += piece.units;
+		for (int what = 0; what < KROUNDS_NR; what++)
+			sum->happened[what] += piece.happened[what];
+		if (!run->prove && c->nr_best < run->max_best)
+			c->bests[c->nr_best++] = piece.best;
+	}
+	if (!error)
+		sum->ticks = bench_median(ticks, (unsigned int)nr_pieces);
+	free(ticks);
+	return error;
+}
+
+/* The work, once; the part of a CPU that something else took meanwhile. */
+static int work_once(const struct run *run, struct krounds_case *c, struct krounds_sample *sample,
+		     double *others)
+{
 	double idle = machine_idle_ns();
 	uint64_t start = bench_monotonic_ns();
-	int error;
+	int error = work_pieces(run, c, sample);
 
-	*sample = (struct krounds_sample){ 0 };
-	error = rounds->work(rounds->arg, nr, sample);
 	idle = machine_idle_ns() - idle;
 	start = bench_monotonic_ns() - start;
-	*others = (double)sysconf(_SC_NPROCESSORS_ONLN) - rounds->cpus - idle / (double)start;
+	*others = (double)sysconf(_SC_NPROCESSORS_ONLN) - run->rounds->cpus - idle / (double)start;
 	return error;
 }
 
@@ -141,13 +174,11 @@ static int work(const struct run *run, struct krounds_case *c, struct krounds_sa
 	for (int i = 0; i < MAX_TRIES && !error; i++) {
 		uint64_t start = bench_monotonic_ns();
 
-		error = work_once(run, &sample, &others);
+		error = work_once(run, c, &sample, &others);
 		if (i == 0 || others < least) {
 			least = others;
 			sum->ticks = sample.ticks;
 		}
-		if (!run->prove && (c->best == 0 || sample.best < c->best))
-			c->best = sample.best;
 		sum->units += sample.units;
 		for (int what = 0; what < KROUNDS_NR; what++)
 			sum->happened[what] += sample.happened[what];
@@ -297,11 +328,18 @@ static void keep(const struct run *run, unsigned int round)
 	}
 }
 
+/* The time that one piece of a hundred is faster than. */
+static double best(struct krounds_case *c)
+{
+	bench_median(c->bests, (unsigned int)c->nr_best); /* sorts them */
+	return c->nr_best ? c->bests[c->nr_best / 100] : 0;
+}
+
 static void print(const struct krounds *rounds, struct krounds_case *c,
 		  const struct krounds_case *native)
 {
 	struct bench *bench = rounds->bench;
-	double best;
+	double added;
 
 	if (c->is_out)
 		return;
@@ -317,13 +355,15 @@ static void print(const struct krounds *rounds, struct krounds_case *c,
 	if (c->way == KROUNDS_NATIVE)
 		return;
 	bench_print(bench, c->name, "percent", "%", c->percent, bench->runs);
+	added = (c->best - native->best) * 100 / native->best;
+	bench_print(bench, c->name, "best-percent", "%", &added, 1);
 	c->per_unit = rounds->per_unit > 0 ? rounds->per_unit : c->per_unit / bench->runs;
 	if (c->per_unit > 0) {
 		for (unsigned int i = 0; i < bench->runs; i++)
 			c->cycles[i] /= c->per_unit;
 		bench_print(bench, c->name, "cycles/event", "cycles", c->cycles, bench->runs);
-		best = (c->best - native->best) / c->per_unit;
-		bench_print(bench, c->name, "best-cycles", "cycles", &best, 1);
+		added = (c->best - native->best) / c->per_unit;
+		bench_print(bench, c->name, "best-cycles", "cycles", &added, 1);
 		fprintf(stderr, "  %-28s %.3g events per unit", c->name, c->per_unit);
 		if (c->noisy)
 			fprintf(stderr, ", not alone in %u of %u", c->noisy, bench->runs);
@@ -334,16 +374,23 @@ static void print(const struct krounds *rounds, struct krounds_case *c,
 	}
 }
 
-static int allocate(const struct krounds *rounds, struct krounds_case *cases, size_t nr)
+static int allocate(struct run *run)
 {
-	for (size_t i = 0; i < nr; i++) {
-		double *memory = calloc((size_t)rounds->bench->runs * 3, sizeof(*memory));
+	size_t runs = run->rounds->bench->runs;
+
+	run->max_best = runs * NATIVES * pieces(run->rounds, run->rounds->nr);
+	run->ticks = calloc(run->nr, sizeof(*run->ticks));
+	if (!run->ticks)
+		return -ENOMEM;
+	for (size_t i = 0; i < run->nr; i++) {
+		double *memory = calloc(runs * 3 + run->max_best, sizeof(*memory));
 
 		if (!memory)
 			return -ENOMEM;
-		cases[i].ns = memory;
-		cases[i].cycles = memory + rounds->bench->runs;
-		cases[i].percent = memory + (size_t)rounds->bench->runs * 2;
+		run->cases[i].ns = memory;
+		run->cases[i].cycles = memory + runs;
+		run->cases[i].percent = memory + runs * 2;
+		run->cases[i].bests = memory + runs * 3;
 	}
 	return 0;
 }
@@ -351,12 +398,8 @@ static int allocate(const struct krounds *rounds, struct krounds_case *cases, si
 int krounds_run(const struct krounds *rounds, struct krounds_case *cases, size_t nr)
 {
 	struct run run = { .rounds = rounds, .cases = cases, .nr = nr, .prove = true };
+	int error = allocate(&run);
 
-	int error = allocate(rounds, cases, nr);
-
-	run.ticks = calloc(nr, sizeof(*run.ticks));
-	if (!run.ticks)
-		error = -ENOMEM;
 	if (!error)
 		error = one_round(&run);
 	run.prove = false;
@@ -365,6 +408,8 @@ int krounds_run(const struct krounds *rounds, struct krounds_case *cases, size_t
 		if (!error)
 			keep(&run, round);
 	}
+	for (size_t i = 0; i < nr && !error; i++)
+		cases[i].best = best(&cases[i]);
 	for (size_t i = 0; i < nr; i++) {
 		if (!error)
 			print(rounds, &cases[i], &cases[0]);
@@ -372,4 +417,26 @@ int krounds_run(const struct krounds *rounds, struct krounds_case *cases, size_t
 	}
 	free(run.ticks);
 	return error;
+}
+
+void krounds_ratio(const struct bench *bench, const char *a, const char *b, const char *target)
+{
+	const struct bench_result *x = bench_result(bench, a, "cycles/event");
+	const struct bench_result *y = bench_result(bench, b, "cycles/event");
+	const struct bench_result *best_x = bench_result(bench, a, "best-cycles");
+	const struct bench_result *best_y = bench_result(bench, b, "best-cycles");
+
+	if (x && y && best_x && best_y)
+		fprintf(stderr, "  %-26s : %-30s %8.2f %8.2f  %s\n", a, b, x->median / y->median,
+			best_x->median / best_y->median, target);
+}
+
+void krounds_percent(const struct bench *bench, const char *name, const char *target)
+{
+	const struct bench_result *median = bench_result(bench, name, "percent");
+	const struct bench_result *best = bench_result(bench, name, "best-percent");
+
+	if (median && best)
+		fprintf(stderr, "  %-59s %8.2f %8.2f  %s\n", name, median->median, best->median,
+			target);
 }

@@ -8,7 +8,8 @@
  *
  * Metrics: the time of a unit of the work, `percent` and `cycles/event` (of the time-stamp counter), both
  * added. Differences can be negative; their minimum is that of one lucky round and says little.
- * `best-cycles` is the difference of the best times of all rounds, for machines that are not idle.
+ * `best-cycles` and `best-percent` are differences of the best times of all rounds: on a machine that is not
+ * idle they say what the code costs, and the medians what the machine was like.
  */
 #ifndef TACHO_BENCH_KROUNDS_H
 #define TACHO_BENCH_KROUNDS_H
@@ -29,7 +30,7 @@ enum krounds_what {
 	KROUNDS_NR,
 };
 
-/* What one repetition of the work says. */
+/* What some of the work says. */
 struct krounds_sample {
 	double ticks; /* per unit */
 	double best; /* per unit, of what was not disturbed */
@@ -49,6 +50,8 @@ struct krounds_case {
 	enum krival_event event; /* rival */
 	/* filled in by krounds_run */
 	double *ns, *cycles, *percent; /* by round */
+	double *bests; /* by piece */
+	size_t nr_best;
 	double best; /* ticks per unit */
 	double per_unit; /* events */
 	uint64_t recorded, happened; /* events of all rounds */
@@ -62,14 +65,19 @@ struct krounds {
 	struct bench *bench;
 	const char *metric; /* "ns/roundtrip" */
 	uint64_t nr; /* units per repetition */
+	uint64_t piece; /* units that cause at most KRIVAL_DRAIN events */
 	unsigned int cpus; /* that the work takes */
 	double per_unit; /* events, to divide by; 0: those that each case records */
-	/* The work, nr units of it. 0 or -errno. */
+	/* Some of the work: nr units. 0 or -errno. */
 	int (*work)(void *arg, uint64_t nr, struct krounds_sample *sample);
 	void *arg;
 };
 
 /* Run, check and print. The first case is the work alone. 0 or -errno: the work cannot be done. */
 int krounds_run(const struct krounds *rounds, struct krounds_case *cases, size_t nr);
+
+/* Lines of the table at the end, on standard error: by medians and by best times. */
+void krounds_ratio(const struct bench *bench, const char *a, const char *b, const char *target);
+void krounds_percent(const struct bench *bench, const char *name, const char *target);
 
 #endif /* TACHO_BENCH_KROUNDS_H */
