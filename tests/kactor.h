@@ -5,7 +5,7 @@
  *	struct kactor actor;
  *	struct krig rig;
  *
- *	KRIG_NEED(kactor_start(&actor, &rig, fn, arg));	forked, and stopped before fn
+ *	KACTOR_NEED(kactor_start(&actor, &rig, fn, arg));	forked, and stopped before fn
  *	T_NEED(kactor_watch(&actor, &rig, TACHO_K_SYSCALL, 4096) == 0);
  *	T_NEED(kactor_run(&actor));			fn runs in it to its end, or to kactor_pause()
  *	T_EQ(kactor_rows(&actor, &rig, TACHO_K_SYSCALL, SYS_getppid), 1000);
@@ -28,6 +28,7 @@
 
 #define KACTOR_ROWS (1u << 16)
 #define KACTOR_TOLD 16
+#define KACTOR_NEED KRIG_NEED
 
 struct kactor {
 	pid_t pid;

@@ -90,7 +90,7 @@ T_CASE(block_requests_are_those_of_the_file)
 		T_SKIP("no file system here has a block device and O_DIRECT");
 	T_NEED(fallocate(file, 0, 0, BLOCKS * BLOCK) == 0);
 	T_NEED(fsync(file) == 0);
-	KRIG_NEED(kactor_start(&actor, &rig, write_and_read, &file));
+	KACTOR_NEED(kactor_start(&actor, &rig, write_and_read, &file));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_IO_BLOCK, 4096), 0);
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_IO_BLOCK_BYTES, 4096), 0);
 	T_OK(kactor_run(&actor));
@@ -137,7 +137,7 @@ T_CASE(what_fsync_writes_is_its_callers)
 	if (file < 0)
 		T_SKIP("no file system here has a block device and O_DIRECT");
 	T_NEED(fcntl(file, F_SETFL, 0) == 0); /* through the cache after all */
-	KRIG_NEED(kactor_start(&actor, &rig, write_and_sync, &file));
+	KACTOR_NEED(kactor_start(&actor, &rig, write_and_sync, &file));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_IO_BLOCK_BYTES, 4096), 0);
 	T_OK(kactor_run(&actor));
 	usleep(20000);
@@ -190,7 +190,7 @@ T_CASE(udp_says_its_bytes)
 
 	if (udp_pair(pair))
 		T_SKIP("no loopback interface here: %s", strerror(errno));
-	KRIG_NEED(kactor_start(&actor, &rig, talk_udp, pair));
+	KACTOR_NEED(kactor_start(&actor, &rig, talk_udp, pair));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_NET_TX, 4096), 0);
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_NET_RX, 4096), 0);
 	T_OK(kactor_run(&actor));
@@ -264,7 +264,7 @@ T_CASE(a_stream_is_its_senders)
 
 	if (tcp_pair(pair))
 		T_SKIP("no loopback interface here: %s", strerror(errno));
-	KRIG_NEED(kactor_start(&actor, &rig, send_stream, pair));
+	KACTOR_NEED(kactor_start(&actor, &rig, send_stream, pair));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_NET_TX, 16384), 0);
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_NET_RX, 4096), 0);
 	T_OK(kill(actor.pid, SIGCONT) == 0);
@@ -303,7 +303,7 @@ T_CASE(a_stream_is_its_receivers)
 
 	if (tcp_pair(pair))
 		T_SKIP("no loopback interface here: %s", strerror(errno));
-	KRIG_NEED(kactor_start(&actor, &rig, receive_stream, pair));
+	KACTOR_NEED(kactor_start(&actor, &rig, receive_stream, pair));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_NET_RX, 16384), 0);
 	T_OK(kill(actor.pid, SIGCONT) == 0);
 	for (unsigned i = 0; i < STREAM / sizeof(buffer); i++)

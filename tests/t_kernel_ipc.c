@@ -49,7 +49,7 @@ T_CASE(unix_sockets_say_their_bytes)
 	struct kactor actor;
 	struct krig rig;
 
-	KRIG_NEED(kactor_start(&actor, &rig, talk_unix, NULL));
+	KACTOR_NEED(kactor_start(&actor, &rig, talk_unix, NULL));
 	if (!kactor_has(&rig, TACHO_K_IPC_SOCKET)) {
 		kactor_end(&actor, &rig);
 		T_SKIP("this kernel has no tracepoint sock_send_length");
@@ -107,7 +107,7 @@ T_CASE(pipes_say_their_bytes)
 
 	T_NEED(file >= 0);
 	unlink(path);
-	KRIG_NEED(kactor_start(&actor, &rig, talk_pipe, &file));
+	KACTOR_NEED(kactor_start(&actor, &rig, talk_pipe, &file));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_IPC_PIPE, 1024), 0);
 	T_OK(kactor_run(&actor));
 	kactor_read(&actor, &rig);
@@ -138,7 +138,7 @@ T_CASE(futexes_say_their_operation)
 	struct kactor actor;
 	struct krig rig;
 
-	KRIG_NEED(kactor_start(&actor, &rig, talk_futex, NULL));
+	KACTOR_NEED(kactor_start(&actor, &rig, talk_futex, NULL));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_IPC_FUTEX, 1024), 0);
 	T_OK(kactor_run(&actor));
 	kactor_read(&actor, &rig);
@@ -172,7 +172,7 @@ T_CASE(system_calls_are_counted_exactly)
 	struct krig rig;
 	uint64_t sum;
 
-	KRIG_NEED(kactor_start(&actor, &rig, call_much, NULL));
+	KACTOR_NEED(kactor_start(&actor, &rig, call_much, NULL));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_SYSCALL, 2 * CALLS), 0);
 	T_OK(kactor_run(&actor));
 	kactor_read(&actor, &rig);
@@ -199,7 +199,7 @@ T_CASE(system_calls_are_counted_where_switches_are_followed)
 		struct kactor actor;
 		struct krig rig;
 
-		KRIG_NEED(kactor_start(&actor, &rig, call_much, NULL));
+		KACTOR_NEED(kactor_start(&actor, &rig, call_much, NULL));
 		T_EQ(tacho_kernel_enable(rig.kernel, &service, 1), 0);
 		T_EQ(kactor_watch(&actor, &rig, TACHO_K_SYSCALL, 2 * CALLS), 0);
 		T_OK(kactor_run(&actor));
@@ -255,7 +255,7 @@ T_CASE(a_call_that_was_entered_before_has_no_span)
 	int pipe_fd[2];
 
 	T_NEED(pipe(pipe_fd) == 0);
-	KRIG_NEED(kactor_start(&actor, &rig, call_read, pipe_fd));
+	KACTOR_NEED(kactor_start(&actor, &rig, call_read, pipe_fd));
 	kill(actor.pid, SIGCONT);
 	T_OK(sleeps(actor.pid));
 	/* enabled in call 0, disabled in call 1, enabled again in call 2 */
@@ -288,7 +288,7 @@ T_CASE(a_log_without_counter_has_the_same_rows)
 	struct krig rig;
 	int log;
 
-	KRIG_NEED(kactor_start(&actor, &rig, call_much, NULL));
+	KACTOR_NEED(kactor_start(&actor, &rig, call_much, NULL));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_SYSCALL, 16), 0);
 	memory = tacho_kernel_memory(rig.kernel);
 	log = tacho_memory_log_add(memory, 2 * CALLS, TACHO_ENTRY_CORRESPONDENT, TACHO_K_SYSCALL,

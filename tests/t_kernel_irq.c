@@ -273,7 +273,7 @@ T_CASE(waiting_for_a_mutex_is_told)
 	struct kactor actor;
 	struct krig rig;
 
-	KRIG_NEED(kactor_start(&actor, &rig, wait_for_mutex, NULL));
+	KACTOR_NEED(kactor_start(&actor, &rig, wait_for_mutex, NULL));
 	if (!kactor_has(&rig, TACHO_K_LOCK)) {
 		kactor_end(&actor, &rig);
 		T_SKIP("this kernel has no tracepoint contention_begin");

@@ -98,7 +98,7 @@ T_CASE(resident_pages_are_exact)
 	struct krig rig;
 
 	page = (size_t)sysconf(_SC_PAGESIZE);
-	KRIG_NEED(kactor_start(&actor, &rig, grow_and_shrink, NULL));
+	KACTOR_NEED(kactor_start(&actor, &rig, grow_and_shrink, NULL));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_MEM_RSS, 4 * PAGES), 0);
 	T_OK(kactor_run(&actor));
 	compare(&actor, &rig);
@@ -134,7 +134,7 @@ T_CASE(the_owner_is_charged)
 	struct krig rig;
 
 	page = (size_t)sysconf(_SC_PAGESIZE);
-	KRIG_NEED(kactor_start(&actor, &rig, fork_and_touch, NULL));
+	KACTOR_NEED(kactor_start(&actor, &rig, fork_and_touch, NULL));
 	T_EQ(kactor_watch(&actor, &rig, TACHO_K_MEM_RSS, 4 * PAGES), 0);
 	T_OK(kactor_run(&actor));
 	compare(&actor, &rig);
@@ -167,7 +167,7 @@ T_CASE(faults_are_those_of_getrusage)
 	uint64_t writes, all;
 
 	page = (size_t)sysconf(_SC_PAGESIZE);
-	KRIG_NEED(kactor_start(&actor, &rig, fault_much, NULL));
+	KACTOR_NEED(kactor_start(&actor, &rig, fault_much, NULL));
 	if (!kactor_has(&rig, TACHO_K_MEM_FAULT)) {
 		kactor_end(&actor, &rig);
 		T_SKIP("this kernel has no tracepoint page_fault_user");
