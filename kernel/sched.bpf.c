@@ -56,12 +56,52 @@ static __always_inline void wait_end(void *part, struct tacho_k_task *task, __u3
 		log_domain(part, TACHO_K_CPU_WAIT, domain, TACHO_NONE, now - since, now);
 }
 
-static __always_inline void service_switch(void *part, __u32 to, __u64 now)
+/*
+ * Since when the task that is leaving had the CPU, by the kernel's own books: a fair task knows what it
+ * has run since it was picked, an idle CPU when it became idle, in the clock of its run queue.
+ */
+static __always_inline __u64 began_ns(struct task_struct *prev, __u64 now)
+{
+	__u64 ran = 0;
+
+	if (prev->pid == 0)
+		ran = prev->se.exec_start ? this_rq()->clock_task - prev->se.exec_start : 0;
+	else if (prev->prio >= MAX_RT_PRIO)
+		ran = prev->se.sum_exec_runtime - prev->se.prev_sum_exec_runtime;
+	return now - ran;
+}
+
+/*
+ * Somebody leaves who was never seen to come: a switch was not told. The kernel does not run a program
+ * inside itself, and there are threads in whose context some kernels run none at all. What ran
+ * before is charged up to the moment at which this one began.
+ */
+static __always_inline void service_mend(void *part, struct task_struct *prev, __u64 now)
 {
 	struct tacho_cpu *cpu = part;
-	__u64 since = cpu->running_since;
-	__u32 from = cpu->running_domain & geometry.domain_mask;
+	__u64 since = cpu->running_since, began = began_ns(prev, now);
+	__u32 from = cpu->running_domain & geometry.domain_mask, to = task_domain(prev);
 
+	if (from == to)
+		return;
+	if (began < since || began > now)
+		began = since;
+	log_domain(part, TACHO_K_CPU_SERVICE, from, to, began - since, began);
+	tacho_bpf_running(&geometry, cpu, to, began);
+}
+
+static __always_inline void service_switch(void *part, struct task_struct *prev,
+					   struct task_struct *next, __u32 to, __u64 now)
+{
+	struct tacho_cpu *cpu = part;
+	__u64 since;
+	__u32 from;
+
+	if (cpu->running_since && cpu->running_task != (__u32)prev->pid)
+		service_mend(part, prev, now);
+	cpu->running_task = (__u32)next->pid;
+	since = cpu->running_since;
+	from = cpu->running_domain & geometry.domain_mask;
 	if (since && from == to)
 		return;
 	if (since) {
@@ -87,7 +127,7 @@ int BPF_PROG(cpu_switch, bool preempt, struct task_struct *prev, struct task_str
 		to = state ? principal_domain(state->principal) : TACHO_DOMAIN_SYSTEM;
 	}
 	if (what & TACHO_K_ACTIVE_SERVICE)
-		service_switch(part, to, now);
+		service_switch(part, prev, next, to, now);
 	if (what & TACHO_K_ACTIVE_WAIT) {
 		if (state)
 			wait_end(part, state, to, now);

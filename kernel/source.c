@@ -9,6 +9,7 @@
 #include "source.h"
 
 #include <bpf/btf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -112,7 +113,10 @@ _Static_assert(sizeof(entries) / sizeof(entries[0]) == TACHO_K_NR, "every id has
 
 int tacho_k_btf_open(struct btf **btf, char *why, size_t why_size)
 {
+	libbpf_print_fn_t before = libbpf_set_print(NULL); /* what is wrong is said in why */
+
 	*btf = btf__load_vmlinux_btf();
+	libbpf_set_print(before);
 	if (*btf)
 		return 0;
 	snprintf(

@@ -141,11 +141,13 @@ int bind_tasks(struct bpf_iter__task *ctx)
 SEC("raw_tp")
 int start_running(void *ctx)
 {
-	void *part = area_part();
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct tacho_cpu *cpu = area_part();
 
-	if (part)
-		tacho_bpf_running(&geometry, part, task_domain(bpf_get_current_task_btf()),
-				  bpf_ktime_get_ns());
+	if (!cpu)
+		return 0;
+	cpu->running_task = (__u32)task->pid;
+	tacho_bpf_running(&geometry, cpu, task_domain(task), bpf_ktime_get_ns());
 	return 0;
 }
 

@@ -25,6 +25,7 @@ struct thread_info {
 
 struct rq {
 	unsigned int nr_running;
+	__u64 clock_task;
 };
 
 struct task_group {
@@ -37,6 +38,9 @@ struct cfs_rq {
 };
 
 struct sched_entity {
+	__u64 exec_start;
+	__u64 sum_exec_runtime;
+	__u64 prev_sum_exec_runtime;
 	struct cfs_rq *cfs_rq;
 };
 
@@ -75,6 +79,7 @@ struct task_struct {
 	struct files_struct *files;
 	unsigned int __state;
 	unsigned int flags;
+	int prio;
 	int pid;
 	int tgid;
 };
@@ -108,6 +113,7 @@ struct request {
 #define PF_KTHREAD	0x00200000u
 #define PF_EXITING	0x00000004u
 #define CLONE_THREAD	0x00010000ull
+#define MAX_RT_PRIO	100
 #define TASK_RUNNING	0u
 #define PREEMPT_SOFTIRQ 0x0000ff00u /* serving, or with bottom halves disabled */
 #define PREEMPT_SERVING 0x00000100u /* serving a soft interrupt */

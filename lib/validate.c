@@ -720,8 +720,8 @@ static void cpu_check(struct walk *walk, long given)
 		report(walk, TACHO_ERROR, off + offsetof(struct tacho_cpu, running_domain),
 		       "CPU %u: running_domain is %u, there are %u", walk->cpu, running,
 		       walk->h.nr_domains);
-	zero_check(walk, off + offsetof(struct tacho_cpu, pad0), /* pad too, behind it */
-		   sizeof(struct tacho_cpu) - offsetof(struct tacho_cpu, pad0), "tacho_cpu: pad");
+	zero_check(walk, off + offsetof(struct tacho_cpu, pad),
+		   sizeof(((struct tacho_cpu *)NULL)->pad), "tacho_cpu: pad");
 }
 
 /* Valid control registers never reach it; it is there for the others. */

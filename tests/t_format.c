@@ -77,7 +77,7 @@ static const struct record records[] = {
 	{ RECORD(tacho_cpu),
 	  { F(tacho_cpu, virtual_clock), F(tacho_cpu, tick), F(tacho_cpu, lost), F(tacho_cpu, cpu),
 	    F(tacho_cpu, node), F(tacho_cpu, running_since),
-	    F(tacho_cpu, running_domain), F(tacho_cpu, pad0), F(tacho_cpu, pad) } },
+	    F(tacho_cpu, running_domain), F(tacho_cpu, running_task), F(tacho_cpu, pad) } },
 	{ RECORD(tacho_control),
 	  { F(tacho_control, pos), F(tacho_control, rows_off), F(tacho_control, row_mask),
 	    F(tacho_control, layout), F(tacho_control, lock), F(tacho_control, event),

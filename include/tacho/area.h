@@ -165,7 +165,7 @@ struct tacho_cpu {
 	tacho_u32 node; /* [session] NUMA node that the part was placed on, or TACHO_NONE */
 	tacho_u64 running_since; /* [writer] clock source when running_domain came; 0: unknown */
 	tacho_u32 running_domain; /* [writer] the domain that has the CPU */
-	tacho_u32 pad0;
+	tacho_u32 running_task; /* [writer] the writer's own: who was switched to last */
 	tacho_u64 pad[5];
 };
 TACHO_CHECK_SIZE(struct tacho_cpu, 128);
