@@ -53,6 +53,20 @@ tables() {
 			printf "| %s | %s | %s | at least 1.95 | not judged: the empty loop has %s |\n", what,
 				number(median[a]), number(min[a]), number(median[null])
 	}
+	# What ours adds to native, over what a rival adds: by medians, and by the fastest pieces of each.
+	function added(what, b, ours, rival, limit,   x, y, u, v) {
+		x = b SUBSEP ours SUBSEP "cycles/event"; y = b SUBSEP rival SUBSEP "cycles/event"
+		u = b SUBSEP ours SUBSEP "best-cycles"; v = b SUBSEP rival SUBSEP "best-cycles"
+		if (have(x) && have(y) && have(u) && have(v) && median[y] > 0 && median[v] > 0)
+			printf "| %s | %s |\n", what, verdict(median[x] / median[y], median[u] / median[v], limit, 0, "")
+	}
+	function abs(x) { return x < 0 ? -x : x }
+	# Percent over native: by medians, and by the fastest pieces.
+	function percent(what, b, ours, limit,   x, y) {
+		x = b SUBSEP ours SUBSEP "percent"; y = b SUBSEP ours SUBSEP "best-percent"
+		if (have(x))
+			printf "| %s | %s |\n", what, verdict(abs(median[x]), have(y) ? abs(median[y]) : abs(median[x]), limit, 0, " %")
+	}
 	NF != 7 { bad = 1; exit }
 	{
 		key = $1 SUBSEP $2 SUBSEP $3
@@ -83,6 +97,19 @@ tables() {
 		}
 		if (p) printf "| reader: passes, most of all sizes | %s |\n", verdict(passes, passes, 1, 0, "")
 		if (speed) printf "| reader: GB/s, best size (%s) | %s |\n", fastest, verdict(speed / 1e9, speed_min / 1e9, 5, 1, "")
+		percent("kernel component loaded, nothing enabled: pipe round trip", "pingpong", "pipe/process/off", 1)
+		for (e = 1; e <= 2; e++) {
+			w = e == 1 ? "ipc.wake-5" : "cpu.service-5"; t = e == 1 ? "sched_waking" : "sched_switch"
+			added(w " : ftrace " t, "pingpong", "pipe/process/" w, "pipe/process/ftrace-" t, 0.8)
+			added(w " : perf record " t, "pingpong", "pipe/process/" w, "pipe/process/perf-" t, 0.4)
+			added(w " : BPF ring buffer, no wake-up", "pingpong", "pipe/process/" w, "pipe/process/ringbuf-" t, 0.9)
+		}
+		percent("pipe round trip with ipc.wake, 5 entries", "pingpong", "pipe/process/ipc.wake-5", 10)
+		percent("pipe round trip with ipc.wake, 4 entries, no time", "pingpong", "pipe/process/ipc.wake-4", 5)
+		percent("Postmark, IPC", "postmark", "ipc", 1)
+		percent("Postmark, IPC and shared memory at every analysis", "postmark", "ipc+shared", 5)
+		value("analysis loop of 20 ms at 50 000 switches/s", "top" SUBSEP "busy/analysis" SUBSEP "percent", 1, 0, " %")
+		value("rows lost at 400 000 events/s", "top" SUBSEP "very-busy/analysis" SUBSEP "lost", 0, 0, "")
 		for (i = 1; i <= nr; i++) {
 			b = order[i]
 			n = split(metrics[b], m, "\n") - 1

@@ -111,7 +111,6 @@ static __always_inline __u64 task_ids(struct task_struct *task)
 	return (__u64)(__u32)task->tgid << 32 | (__u32)task->pid;
 }
 
-
 /* now: 0 if the program did not look at the clock. */
 static __always_inline void log_domain(void *part, __u32 event, __u32 domain, __u32 correspondent,
 				       __u64 counter, __u64 now)

@@ -19,7 +19,6 @@ struct tacho_k;
 struct bpf_link;
 struct btf;
 
-
 /* One perf event per CPU: descriptors, -1 where the CPU has none. */
 struct tacho_k_percpu {
 	int *fd; /* nr_cpus of them */

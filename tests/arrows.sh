@@ -78,7 +78,7 @@ done < <(scripts/uncomment "${files[@]}" | grep -E '^[^:]+:[0-9]+:[[:space:]]*#[
 [ $includes -gt 0 ] || fail "no include was found: this check is broken"
 
 # Only cmd/ prints and exits.
-silent=(include lib facts sched)
+silent=(include lib kernel facts sched)
 words='(printf|fprintf|vprintf|vfprintf|dprintf|vdprintf|puts|fputs|putchar|putc|fputc|perror|psignal'
 words+='|exit|quick_exit|abort)[[:space:]]*\(|stdout|stderr'
 while IFS= read -r hit; do
