@@ -41,6 +41,7 @@ int refs_grow(void *array, size_t *max, size_t nr, size_t size)
 		return -ENOMEM;
 	memcpy(array, &new, sizeof(new));
 	*max = more;
+	/* cppcheck-suppress memleak ; it is in the array now */
 	return 0;
 }
 

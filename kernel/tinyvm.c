@@ -128,9 +128,15 @@ static uint64_t get64(const struct tacho_tinyvm *vm, uint32_t at)
 	return value;
 }
 
+/* Where a label of the programs is, from their beginning. */
+static uint32_t text_off(const unsigned char *label)
+{
+	return (uint32_t)((uintptr_t)label - (uintptr_t)guest_out);
+}
+
 static void fill_memory(struct tacho_tinyvm *vm)
 {
-	const uint32_t handler = CODE + (uint32_t)(guest_irq - guest_out);
+	const uint32_t handler = CODE + text_off(guest_irq);
 
 	put64(vm, PML4, PDPT | PAGE_USER);
 	put64(vm, PDPT, PD_LOW | PAGE_USER);
@@ -147,7 +153,7 @@ static void fill_memory(struct tacho_tinyvm *vm)
 	put64(vm, IDT + 16 * TACHO_TINYVM_VECTOR,
 	      (handler & 0xffffu) | CODE_0 << 16 | 0x8e00ull << 32 |
 		      (uint64_t)(handler >> 16) << 48);
-	memcpy(vm->memory + CODE, guest_out, (size_t)(guest_end - guest_out));
+	memcpy(vm->memory + CODE, guest_out, text_off(guest_end));
 }
 
 /* --- what its processor starts with --------------------------------------------------------- */
