@@ -2,8 +2,8 @@
 /*
  * binder.c: tasks come, execute, and go; the binder follows.
  *
- * Owns the rows that were collected and their order, the scans of /proc, and when something is looked
- * at. What a task's domain is, is decided in decide.c. Called by the kernel component's housekeeping,
+ * Owns the rows that were collected and their order, and when something is looked at. What a task's
+ * domain is, is decided in decide.c; all tasks are gone through in scan.c. Called by the kernel component's housekeeping,
  * every 10 to 100 ms. Section 4.3.4 of paper 001.
  *
  * Order. Each CPU has its log and they are read one after the other, so the exit of a task may be
@@ -19,8 +19,7 @@
 
 #include "decide.h"
 
-#define MAX_AGE	 2 /* settles that an exit stays */
-#define MAX_SCAN 4 /* passes over /proc until one finds nothing new */
+#define MAX_AGE 2 /* settles that an exit stays */
 
 /* --- making ------------------------------------------------------------------------------------- */
 
@@ -132,129 +131,7 @@ static int error_take(struct tacho_binder *binder)
 	return error;
 }
 
-/* --- scans -------------------------------------------------------------------------------------- */
-
-/* A task that stands in /proc. Returns whether it is new to us. */
-static bool scan_task(struct tacho_binder *binder, int pid, int tid, uint64_t now)
-{
-	struct tacho_task *task = tacho_tasks_find(&binder->tasks, tid);
-	struct tacho_proc proc;
-	bool is_new;
-
-	if (tacho_procs_read(binder->options.root, pid, tid, 0, &proc) || proc.is_dead)
-		return false;
-	if (task && (task->process->node.id != pid || (task->start && task->start != proc.start))) {
-		tacho_b_remove(binder, task);
-		task = NULL;
-	}
-	is_new = !task;
-	if (is_new) {
-		task = tacho_tasks_add(&binder->tasks, pid, tid);
-		if (!task) {
-			tacho_b_fail(binder, -ENOMEM);
-			return false;
-		}
-		if (task->process->nr_tasks == 1)
-			task->process->is_later = binder->has_started;
-	}
-	if (task->time < now)
-		task->time = now;
-	task->start = proc.start;
-	task->seen = binder->scan;
-	if (binder->has_lost)
-		task->is_bound = false;
-	task->process->ppid = proc.ppid;
-	if (tid == pid || !task->process->comm[0]) {
-		task->process->is_kernel = proc.is_kernel;
-		memcpy(task->process->comm, proc.comm, sizeof(proc.comm));
-	}
-	return is_new;
-}
-
-/* One pass over all tasks; returns how many are new, or -errno. */
-static int scan_pass(struct tacho_binder *binder, uint64_t now)
-{
-	struct tacho_ids pids = { 0 }, tids = { 0 };
-	size_t i, k;
-	int error, found = 0;
-
-	error = tacho_procs_list(binder->options.root, 0, &pids);
-	for (i = 0; !error && i < pids.nr; i++) {
-		if (tacho_procs_list(binder->options.root, pids.id[i], &tids))
-			continue; /* gone */
-		for (k = 0; k < tids.nr; k++)
-			found += scan_task(binder, pids.id[i], tids.id[k], now);
-	}
-	tacho_ids_fini(&pids);
-	tacho_ids_fini(&tids);
-	return error ? error : found;
-}
-
-/* Forget the tasks that the scan has not seen; true if the process went with them. */
-static bool scan_sweep(struct tacho_binder *binder, struct tacho_process *process)
-{
-	struct tacho_task *task, *next;
-	uint32_t left = process->nr_tasks;
-
-	for (task = process->tasks; task; task = next) {
-		next = task->next;
-		if (task->seen == binder->scan)
-			continue;
-		left--;
-		tacho_b_remove(binder, task);
-	}
-	return left == 0;
-}
-
-/* Parents first: what they are in, their children are in. */
-static void scan_trees(struct tacho_binder *binder, struct tacho_process *process, int depth)
-{
-	struct tacho_process *parent;
-
-	if (process->trees_scan == binder->scan || depth > 1000)
-		return;
-	process->trees_scan = binder->scan;
-	parent = tacho_tasks_process(&binder->tasks, process->ppid);
-	if (parent)
-		scan_trees(binder, parent, depth + 1);
-	tacho_b_trees(binder, process);
-}
-
-static int scan(struct tacho_binder *binder, uint64_t now)
-{
-	struct tacho_process **list = NULL;
-	size_t i, k, nr = 0;
-	int found = 0, pass;
-
-	binder->scan++;
-	for (pass = 0; pass < MAX_SCAN; pass++) {
-		found = scan_pass(binder, now);
-		if (found <= 0)
-			break;
-	}
-	if (found >= 0)
-		found = tacho_tasks_processes(&binder->tasks, &list, &nr);
-	if (found < 0)
-		return found;
-	for (i = k = 0; i < nr; i++)
-		if (!scan_sweep(binder, list[i]))
-			list[k++] = list[i];
-	nr = k;
-	for (i = 0; i < nr; i++)
-		scan_trees(binder, list[i], 0);
-	for (i = 0; i < nr; i++)
-		if (!list[i]->is_kernel && !list[i]->is_vm)
-			tacho_b_vm_look(binder, list[i]);
-	/* kernel threads last: some of them belong to a process */
-	for (i = 0; i < nr; i++)
-		if (!list[i]->is_kernel)
-			tacho_b_process(binder, list[i]);
-	for (i = 0; i < nr; i++)
-		if (list[i]->is_kernel)
-			tacho_b_process(binder, list[i]);
-	free(list);
-	return 0;
-}
+/* --- starting ----------------------------------------------------------------------------------- */
 
 /* Where many share a domain, no child takes a number of its own. */
 static void pool_fill(struct tacho_binder *binder)
@@ -265,7 +142,7 @@ static void pool_fill(struct tacho_binder *binder)
 
 int tacho_binder_start(struct tacho_binder *binder, uint64_t now)
 {
-	tacho_b_fail(binder, scan(binder, now));
+	tacho_b_fail(binder, tacho_b_scan(binder, now));
 	binder->has_started = true;
 	pool_fill(binder);
 	return error_take(binder);
@@ -274,7 +151,7 @@ int tacho_binder_start(struct tacho_binder *binder, uint64_t now)
 /* --- collecting --------------------------------------------------------------------------------- */
 
 static int collect(struct tacho_binder *binder, enum tacho_b_kind kind, uint64_t time, int pid,
-		   int tid, uint32_t domain)
+		   int tid, uint32_t domain, uint32_t parent)
 {
 	size_t size = binder->size_events ? binder->size_events * 2 : 256;
 	struct tacho_b_event *event;
@@ -294,24 +171,26 @@ static int collect(struct tacho_binder *binder, enum tacho_b_kind kind, uint64_t
 		binder->last = time;
 	event = &binder->event[binder->nr_events];
 	*event = (struct tacho_b_event){ .time = time, .pid = pid, .tid = tid, .domain = domain };
+	event->parent = parent;
 	event->kind = (uint8_t)kind;
 	event->order = (uint32_t)binder->nr_events++;
 	return 0;
 }
 
-int tacho_binder_new(struct tacho_binder *binder, uint64_t time, int pid, int tid, uint32_t domain)
+int tacho_binder_new(struct tacho_binder *binder, uint64_t time, int pid, int tid, uint32_t domain,
+		     uint32_t parent)
 {
-	return collect(binder, TACHO_B_NEW, time, pid, tid, domain);
+	return collect(binder, TACHO_B_NEW, time, pid, tid, domain, parent);
 }
 
 int tacho_binder_exec(struct tacho_binder *binder, uint64_t time, int pid, int tid, uint32_t domain)
 {
-	return collect(binder, TACHO_B_EXEC, time, pid, tid, domain);
+	return collect(binder, TACHO_B_EXEC, time, pid, tid, domain, TACHO_NONE);
 }
 
 int tacho_binder_exit(struct tacho_binder *binder, uint64_t time, int pid, int tid, uint32_t domain)
 {
-	return collect(binder, TACHO_B_EXIT, time, pid, tid, domain);
+	return collect(binder, TACHO_B_EXIT, time, pid, tid, domain, TACHO_NONE);
 }
 
 int tacho_binder_vcpu(struct tacho_binder *binder, uint64_t time, int pid, int tid)
@@ -320,7 +199,7 @@ int tacho_binder_vcpu(struct tacho_binder *binder, uint64_t time, int pid, int t
 
 	if (task && task->is_vcpu && task->time <= time)
 		return 0;
-	return collect(binder, TACHO_B_VCPU, time, pid, tid, TACHO_NONE);
+	return collect(binder, TACHO_B_VCPU, time, pid, tid, TACHO_NONE, TACHO_NONE);
 }
 
 static int compare(uint64_t a, uint64_t b)
@@ -381,13 +260,9 @@ static int owner_of(const struct tacho_binder *binder, const struct tacho_b_even
 static void drop(struct tacho_binder *binder, const struct tacho_b_event *event)
 {
 	const struct tacho_process *process = tacho_tasks_process(&binder->tasks, event->pid);
-	char name[96], suffix[16];
 
-	snprintf(suffix, sizeof(suffix), " %d", owner_of(binder, event));
-	snprintf(name, sizeof(name), "pid%s", suffix);
-	if (process && process->comm[0])
-		snprintf(name, sizeof(name), "%s", process->comm);
-	tacho_domains_drop(&binder->domains, event->domain, owner_of(binder, event), name, suffix);
+	if (tacho_domains_drop(&binder->domains, event->domain, owner_of(binder, event)))
+		tacho_b_unread(binder, event->domain, process ? process->comm : "", event->parent);
 }
 
 /* Forget the tasks of a process that lived before that time and did not end, as far as we know. */
@@ -535,6 +410,8 @@ static void take_new(struct tacho_binder *binder, const struct tacho_b_event *ev
 		return;
 	}
 	task->time = event->time;
+	if (is_first)
+		task->process->parent = event->parent;
 	if (event->tid == event->pid && task->process->executed < event->time)
 		task->process->executed = event->time;
 	is_fresh = tacho_domains_adopt(&binder->domains, event->domain, owner_of(binder, event));
@@ -723,7 +600,7 @@ int tacho_binder_rescan(struct tacho_binder *binder, uint64_t now)
 	events_take(binder); /* so that children have the numbers that they took */
 	if (binder->has_lost)
 		tacho_domains_lost(&binder->domains);
-	tacho_b_fail(binder, scan(binder, now));
+	tacho_b_fail(binder, tacho_b_scan(binder, now));
 	binder->has_lost = binder->is_stale = false;
 	pool_fill(binder);
 	return error_take(binder);

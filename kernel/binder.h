@@ -51,7 +51,8 @@ void tacho_binder_destroy(struct tacho_binder *binder);
 
 /*
  * Bind every task that exists, and fill the pool. now: a time of the rows' clock, taken before the
- * call. The numbers in rules mean the processes that are found by this.
+ * call. The numbers in rules mean the processes that are found by this. -ENODATA: there is none, so
+ * this cannot be the /proc of anybody.
  */
 int tacho_binder_start(struct tacho_binder *binder, uint64_t now);
 /*
@@ -62,8 +63,12 @@ int tacho_binder_rescan(struct tacho_binder *binder, uint64_t now);
 
 void tacho_binder_lost(struct tacho_binder *binder); /* before the rescan */
 
-/* Rows. domain: of the child, of the task. time: of the row. */
-int tacho_binder_new(struct tacho_binder *binder, uint64_t time, int pid, int tid, uint32_t domain);
+/*
+ * Rows. domain: of the child, of the task. time: of the row. parent: the domain of the task that made
+ * it, after which a child is called that could not be read; TACHO_NONE: not known.
+ */
+int tacho_binder_new(struct tacho_binder *binder, uint64_t time, int pid, int tid, uint32_t domain,
+		     uint32_t parent);
 int tacho_binder_exec(struct tacho_binder *binder, uint64_t time, int pid, int tid,
 		      uint32_t domain);
 int tacho_binder_exit(struct tacho_binder *binder, uint64_t time, int pid, int tid,

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,14 +33,17 @@ static int op_bind(void *arg, uint32_t tid, uint32_t principal, uint32_t flags)
 {
 	struct tacho_kernel *kernel = arg;
 	const struct tacho_k_bind bind = { principal, flags };
-	int error = 0;
 
-	if (kernel->nr_bindings == kernel->max_bindings)
-		error = bindings_make(kernel);
+	if (kernel->nr_bindings == kernel->max_bindings) {
+		int error = bindings_make(kernel);
+
+		if (error)
+			return error;
+	}
 	if (bpf_map_update_elem(bpf_map__fd(kernel->skel->maps.bindings), &tid, &bind, BPF_ANY))
 		return -errno;
 	kernel->bindings[kernel->nr_bindings++] = tid;
-	return error;
+	return 0;
 }
 
 static int op_name(void *arg, uint32_t domain, const char *name)
@@ -115,9 +119,10 @@ static int row_take(struct tacho_kernel *kernel, const struct tacho_row *row)
 {
 	const int pid = (int)(row->counter >> 32), tid = (int)(uint32_t)row->counter;
 
-	switch (row->correspondent) {
+	switch (row->correspondent & TACHO_K_TRACK_MASK) {
 	case TACHO_K_TRACK_NEW:
-		return tacho_binder_new(kernel->binder, row->time, pid, tid, row->domain);
+		return tacho_binder_new(kernel->binder, row->time, pid, tid, row->domain,
+					row->correspondent >> TACHO_K_TRACK_BITS);
 	case TACHO_K_TRACK_EXEC:
 		return tacho_binder_exec(kernel->binder, row->time, pid, tid, row->domain);
 	case TACHO_K_TRACK_EXIT:
@@ -195,6 +200,12 @@ void tacho_k_binding_close(struct tacho_kernel *kernel)
 	free(kernel->bindings);
 }
 
+static int binding_fail(struct tacho_kernel *kernel, int error)
+{
+	return tacho_k_fail(kernel, error, "binding tasks to domains: %s",
+			    error == -ENODATA ? "/proc has none" : strerror(-error));
+}
+
 static int settle(struct tacho_kernel *kernel)
 {
 	int error = tacho_binder_settle(kernel->binder, NULL), bound;
@@ -203,18 +214,40 @@ static int settle(struct tacho_kernel *kernel)
 	return error ? error : bound;
 }
 
+/*
+ * While nothing was enabled nobody followed tasks: numbers of threads may have new owners, and the table
+ * by thread id does not know. Nobody reads it before this is done but the programs that fill it.
+ */
+static int principals_clear(struct tacho_kernel *kernel)
+{
+	const struct bpf_map *map = kernel->skel->maps.principals;
+	size_t size = bpf_map__max_entries(map) * 8ul; /* elements are 8 bytes apart */
+	void *table = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	if (table == MAP_FAILED)
+		return -errno;
+	memset(table, 0, size);
+	munmap(table, size);
+	return 0;
+}
+
 int tacho_k_binding_start(struct tacho_kernel *kernel)
 {
 	int error;
 
 	kernel->rescanned_ns = tacho_k_now_ns();
-	error = kernel->binder_started ? tacho_binder_rescan(kernel->binder, kernel->rescanned_ns)
-				       : tacho_binder_start(kernel->binder, kernel->rescanned_ns);
+	if (kernel->binder_started) {
+		error = principals_clear(kernel);
+		tacho_binder_lost(kernel->binder);
+		if (!error)
+			error = tacho_binder_rescan(kernel->binder, kernel->rescanned_ns);
+	} else {
+		error = tacho_binder_start(kernel->binder, kernel->rescanned_ns);
+	}
 	if (!error)
 		error = settle(kernel);
 	kernel->binder_started = true;
-	return error ? tacho_k_fail(kernel, error, "binding tasks to domains: %s", strerror(-error))
-		     : 0;
+	return error ? binding_fail(kernel, error) : 0;
 }
 
 int tacho_k_binding_tend(struct tacho_kernel *kernel)
@@ -234,8 +267,7 @@ int tacho_k_binding_tend(struct tacho_kernel *kernel)
 	}
 	if (!error)
 		error = settle(kernel);
-	return error ? tacho_k_fail(kernel, error, "binding tasks to domains: %s", strerror(-error))
-		     : 0;
+	return error ? binding_fail(kernel, error) : 0;
 }
 
 void tacho_kernel_reuse(struct tacho_kernel *kernel)

@@ -66,15 +66,24 @@ struct task_struct___preempt {
 	struct thread_info___preempt thread_info;
 } __attribute__((preserve_access_index));
 
+/* Where it is, on x86; 0: not known. */
+static __always_inline void *preempt_address(struct task_struct *running)
+{
+	return preempt_from_rq ? (void *)running->se.cfs_rq->rq + preempt_from_rq : NULL;
+}
+
 static __always_inline unsigned int preempt_count(void)
 {
-	struct task_struct___preempt *task = (void *)bpf_get_current_task_btf();
+	struct task_struct *running = bpf_get_current_task_btf();
+	struct task_struct___preempt *task = (void *)running;
 	unsigned int count = 0;
+	void *at;
 
 	if (bpf_core_field_exists(task->thread_info.preempt.count))
 		return task->thread_info.preempt.count;
-	if (preempt_from_rq)
-		bpf_probe_read_kernel(&count, sizeof(count), (void *)this_rq() + preempt_from_rq);
+	at = preempt_address(running);
+	if (at)
+		bpf_probe_read_kernel(&count, sizeof(count), at);
 	return count;
 }
 

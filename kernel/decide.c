@@ -142,6 +142,19 @@ static void choose_own(struct tacho_binder *binder, struct choice *choice, uint3
 	domain_of(binder, choice->domain)->pid = pid;
 }
 
+/* What stands between a command and the number of the task. */
+static char mark_of(const struct tacho_binder *binder)
+{
+	return binder->options.by == TACHO_BY_THREAD ? '/' : ' ';
+}
+
+/* The number is part of the name, so what is cut is the command. */
+static void own_name(const struct tacho_binder *binder, char *name, size_t size, const char *comm,
+		     int owner)
+{
+	snprintf(name, size, "%.20s%c%d", comm, mark_of(binder), owner);
+}
+
 static void choose_process(struct tacho_binder *binder, struct choice *choice,
 			   const struct tacho_process *process)
 {
@@ -157,13 +170,12 @@ static void choose_process(struct tacho_binder *binder, struct choice *choice,
 static void choose_thread(struct tacho_binder *binder, struct choice *choice,
 			  const struct tacho_task *task, const char *comm)
 {
-	char name[96];
+	char name[64];
 
 	choose_own(binder, choice, task->domain, task->node.id, task->process->node.id);
 	if (choice->domain == other_of(binder))
 		return;
-	/* the number is part of the name, so what is cut is the command */
-	snprintf(name, sizeof(name), "%.20s/%d", comm, task->node.id);
+	own_name(binder, name, sizeof(name), comm, task->node.id);
 	tacho_domains_name(&binder->domains, choice->domain, name, "");
 }
 
@@ -318,15 +330,38 @@ void tacho_b_trees(const struct tacho_binder *binder, struct tacho_process *proc
 		process->trees |= parent->trees;
 }
 
-/* It could not be read: only a domain of its own needs something for a name. */
-static void process_unread(struct tacho_binder *binder, struct tacho_process *process)
+/* The command in the name of a domain, without the number behind it; empty if it says nothing. */
+static void command_of(struct tacho_binder *binder, uint32_t number, char command[32])
 {
-	char suffix[16];
+	const struct tacho_domain *domain;
+	char tail[16], *end;
 
-	if (process->domain == TACHO_NONE || domain_of(binder, process->domain)->name[0])
+	command[0] = '\0';
+	if (number < TACHO_DOMAIN_FIRST || number >= other_of(binder))
 		return;
-	snprintf(suffix, sizeof(suffix), "pid %d", process->node.id);
-	tacho_domains_name(&binder->domains, process->domain, suffix, "");
+	domain = domain_of(binder, number);
+	memcpy(command, domain->name, sizeof(domain->name));
+	snprintf(tail, sizeof(tail), "%c%d", mark_of(binder), domain->owner);
+	end = strstr(command, tail);
+	if (end && strchr("#", end[strlen(tail)])) /* strchr finds the end too */
+		*end = '\0';
+}
+
+void tacho_b_unread(struct tacho_binder *binder, uint32_t number, const char *comm, uint32_t parent)
+{
+	const struct tacho_domain *domain = domain_of(binder, number);
+	char name[64], command[32];
+
+	if (domain->name[0] || !domain->owner)
+		return;
+	command_of(binder, parent, command);
+	if (comm[0])
+		snprintf(command, sizeof(command), "%.31s", comm);
+	if (command[0])
+		own_name(binder, name, sizeof(name), command, domain->owner);
+	else
+		snprintf(name, sizeof(name), "pid %d", domain->owner);
+	tacho_domains_name(&binder->domains, number, name, "");
 }
 
 static void threads_decide(struct tacho_binder *binder, struct tacho_process *process)
@@ -351,7 +386,8 @@ bool tacho_b_process(struct tacho_binder *binder, struct tacho_process *process)
 	if (error) {
 		if (error != -ESRCH)
 			tacho_b_fail(binder, error);
-		process_unread(binder, process);
+		if (process->domain != TACHO_NONE)
+			tacho_b_unread(binder, process->domain, process->comm, process->parent);
 		return error != -ESRCH;
 	}
 	process->ppid = proc.ppid;
@@ -389,8 +425,11 @@ void tacho_b_thread(struct tacho_binder *binder, struct tacho_task *task)
 	int rule;
 
 	if (tacho_procs_read(binder->options.root, process->node.id, task->node.id, binder->what,
-			     &proc))
-		return; /* it has ended, and the row that says so is on its way */
+			     &proc)) { /* it has ended, and the row that says so is on its way */
+		if (task->domain != TACHO_NONE)
+			tacho_b_unread(binder, task->domain, process->comm, process->parent);
+		return;
+	}
 	task->start = proc.start;
 	proc_complete(process, &proc);
 	rule = tacho_rules_find(binder->options.rules, &proc);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * decide.h: which domain a task gets. The binder's inner half: binder.c says when, this says what.
+ * decide.h: which domain a task gets. The binder's inner half: binder.c says when, decide.c says what,
+ * and scan.c does both for all tasks that there are.
  *
- * Nothing here is for others than binder.c. Errors of operations stay in the binder until somebody
+ * Nothing here is for others than these three. Errors of operations stay in the binder until somebody
  * asks; nothing stops because of one.
  */
 #ifndef TACHO_KERNEL_DECIDE_H
@@ -20,6 +21,7 @@ struct tacho_b_event {
 	int pid;
 	int tid;
 	uint32_t domain;
+	uint32_t parent; /* a new one: domain of the task that made it, or TACHO_NONE */
 	uint32_t order; /* of arrival */
 	uint8_t kind; /* enum tacho_b_kind */
 	uint8_t age; /* an exit: settles that it has seen */
@@ -67,9 +69,18 @@ bool tacho_b_is_split(const struct tacho_binder *binder, const struct tacho_proc
 bool tacho_b_process(struct tacho_binder *binder, struct tacho_process *process);
 /* Read one task of a process that is split, decide and bind. */
 void tacho_b_thread(struct tacho_binder *binder, struct tacho_task *task);
+/*
+ * A domain of a task of which nothing could be read is called after the command of its process, or if
+ * that is empty after its parent's domain. It keeps the name that it has.
+ */
+void tacho_b_unread(struct tacho_binder *binder, uint32_t number, const char *comm,
+		    uint32_t parent);
 /* Look whether the process has become a virtual machine. */
 bool tacho_b_vm_look(struct tacho_binder *binder, struct tacho_process *process);
 /* Bits of the trees that a process is in, by its own number and its parent's. */
 void tacho_b_trees(const struct tacho_binder *binder, struct tacho_process *process);
+
+/* scan.c: go through all tasks in /proc and bind them; now as for tacho_binder_start. 0 or -errno. */
+int tacho_b_scan(struct tacho_binder *binder, uint64_t now);
 
 #endif /* TACHO_KERNEL_DECIDE_H */

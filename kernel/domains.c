@@ -17,7 +17,7 @@
 #include "task.h"
 
 #define MAX_POOL 256u
-#define REST	 2u /* rounds: a task logs its last slice behind task.exit */
+#define REST	 3u /* rounds: a task logs its last slice behind task.exit */
 
 static uint32_t hash(const struct tacho_domains *domains, const char *text)
 {
@@ -183,14 +183,12 @@ bool tacho_domains_adopt(struct tacho_domains *domains, uint32_t number, int own
 	return true;
 }
 
-void tacho_domains_drop(struct tacho_domains *domains, uint32_t number, int owner, const char *text,
-			const char *suffix)
+bool tacho_domains_drop(struct tacho_domains *domains, uint32_t number, int owner)
 {
 	if (!tacho_domains_adopt(domains, number, owner) || domains->domain[number].nr_tasks)
-		return;
-	if (!domains->domain[number].name[0])
-		tacho_domains_name(domains, number, text, suffix);
+		return false;
 	gone_set(domains, &domains->domain[number]);
+	return true;
 }
 
 void tacho_domains_enter(struct tacho_domains *domains, uint32_t number)

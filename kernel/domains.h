@@ -75,9 +75,8 @@ uint32_t tacho_domains_alloc(struct tacho_domains *domains);
  * is the child's own now; false if it is its parent's.
  */
 bool tacho_domains_adopt(struct tacho_domains *domains, uint32_t number, int owner);
-/* The same for a child that is bound otherwise, or has ended: the number is gone. */
-void tacho_domains_drop(struct tacho_domains *domains, uint32_t number, int owner, const char *text,
-			const char *suffix);
+/* The same for a child that is bound otherwise, or has ended: true if its own number is gone now. */
+bool tacho_domains_drop(struct tacho_domains *domains, uint32_t number, int owner);
 /* One more, one less task. A number that nobody uses can be entered only while it is GONE. */
 void tacho_domains_enter(struct tacho_domains *domains, uint32_t number);
 void tacho_domains_leave(struct tacho_domains *domains, uint32_t number);

@@ -224,15 +224,18 @@ static int link_make(struct tacho_kernel *kernel, size_t i)
 	const struct tacho_k_source *source = &tacho_k_sources[i];
 	struct bpf_program *program =
 		bpf_object__find_program_by_name(kernel->skel->obj, source->program);
+	libbpf_print_fn_t before;
 	int error;
 
 	if (!program || !bpf_program__autoload(program))
 		return 0; /* no such tracepoint: what cannot do without it is not enabled */
+	before = libbpf_set_print(NULL); /* it would print what is said here */
 	kernel->links[i] = bpf_program__attach(program);
+	error = kernel->links[i] ? 0 : errno ? -errno : -EINVAL;
+	libbpf_set_print(before);
 	kernel->fd[i] = bpf_program__fd(program);
-	if (kernel->links[i])
+	if (!error)
 		return 0;
-	error = errno ? -errno : -EINVAL;
 	return tacho_k_fail(kernel, error, "attaching to %s: %s", source->tracepoint,
 			    strerror(-error));
 }

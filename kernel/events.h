@@ -79,7 +79,7 @@
 	      "a process executes another program")                                                \
 	EVENT(TASK_EXIT, "task.exit", ACCESS, "pid << 32 | tid", "", NONE, "a task ends")          \
 	EVENT(TASK_TRACK, "task.track", ACCESS, "pid << 32 | tid",                                 \
-	      "0 new, 1 exec, 2 exit, 3 vcpu", DATA,                                               \
+	      "0 new + parent << 8, 1 exec, 2 exit, 3 vcpu", DATA,                                 \
 	      "all three again, for the session that binds tasks to domains")
 
 enum tacho_kernel_event {

@@ -14,6 +14,9 @@
 
 #include <asm/unistd.h>
 
+/* Whether the kernel has bpf_rdonly_cast; by the loader. */
+const volatile __u32 has_rdonly_cast = 0;
+
 /* --- wake-ups --------------------------------------------------------------------------------- */
 
 /* Packets between netif_rx and their reception: address of the skb to domain. Old ones fall out. */
@@ -32,13 +35,34 @@ struct {
 	__type(value, __u32);
 } receiving_for SEC(".maps");
 
+/*
+ * The preemption count once more, in the way that costs a load instead of a call (v6.2 "bpf: Add kfunc
+ * bpf_rdonly_cast()"). Only one object of those that are linked may use a function of the kernel.
+ */
+struct refcount_struct {
+	int refs;
+} __attribute__((preserve_access_index));
+
+extern void *bpf_rdonly_cast(const void *at, __u32 btf_id) __ksym __weak;
+
+static __always_inline __u32 preempt_count_at(struct task_struct *running)
+{
+	void *at = preempt_address(running);
+
+	if (!has_rdonly_cast || !at)
+		return preempt_count();
+	at = bpf_rdonly_cast(at, bpf_core_type_id_kernel(struct refcount_struct));
+	return *(__u32 *)at;
+}
+
 /* On whose behalf this CPU works: a domain, or TACHO_NONE. */
 static __always_inline __u32 acting_domain(void *part)
 {
-	__u32 count = preempt_count(), zero = 0, *sender;
+	struct task_struct *running = bpf_get_current_task_btf();
+	__u32 count = preempt_count_at(running), zero = 0, *sender;
 
 	if (!(count & (PREEMPT_HARDIRQ | PREEMPT_NMI | PREEMPT_SERVING)))
-		return current_domain(part);
+		return running_domain(part, running);
 	if (count & (PREEMPT_HARDIRQ | PREEMPT_NMI))
 		return TACHO_NONE;
 	sender = bpf_map_lookup_elem(&receiving_for, &zero);

@@ -33,7 +33,17 @@ struct task_map {
 	__type(value, struct tacho_k_task);
 };
 
+/* Principals by thread id, beside the storage of tasks: a load where that is a call. */
+struct principal_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+};
+
 extern struct area_map area SEC(".maps");
+extern struct principal_map principals SEC(".maps");
 extern struct task_map tasks SEC(".maps");
 
 extern const volatile struct tacho_geometry geometry;
@@ -72,15 +82,36 @@ static __always_inline __u32 principal_domain(__u32 principal)
 	return header ? tacho_bpf_domain(&geometry, header, principal) : TACHO_DOMAIN_SYSTEM;
 }
 
-/* The domain of a task; of one that is not bound (a kernel thread, as a rule) the system. */
-static __always_inline __u32 task_domain(struct task_struct *task)
+/*
+ * The principal of a task; of one that is not bound (a kernel thread, as a rule) the system. Thread ids
+ * beyond the table are looked up in the storage, which is what the table repeats.
+ */
+static __always_inline __u32 task_principal(struct task_struct *task)
 {
+	__u32 tid = (__u32)task->pid, *principal = bpf_map_lookup_elem(&principals, &tid);
 	struct tacho_k_task *state;
 
-	if (task->pid == 0)
-		return TACHO_DOMAIN_IDLE;
+	if (principal)
+		return *principal;
 	state = task_get(task);
-	return state ? principal_domain(state->principal) : TACHO_DOMAIN_SYSTEM;
+	return state ? state->principal : TACHO_DOMAIN_SYSTEM;
+}
+
+static __always_inline __u32 task_domain(struct task_struct *task)
+{
+	return task->pid == 0 ? TACHO_DOMAIN_IDLE : principal_domain(task_principal(task));
+}
+
+/* The storage and the table say the same. */
+static __always_inline void task_bind(struct task_struct *task, struct tacho_k_task *state,
+				      __u32 principal, __u32 flags)
+{
+	__u32 tid = (__u32)task->pid, *at = bpf_map_lookup_elem(&principals, &tid);
+
+	state->principal = principal;
+	state->flags = flags;
+	if (at)
+		*at = principal;
 }
 
 /*
@@ -88,13 +119,18 @@ static __always_inline __u32 task_domain(struct task_struct *task)
  * instead of a look-up; a task that was bound anew while it runs is charged to its old domain until
  * the next switch, as its time is.
  */
-static __always_inline __u32 current_domain(void *part)
+static __always_inline __u32 running_domain(void *part, struct task_struct *running)
 {
 	struct tacho_cpu *cpu = part;
 
 	if (cpu->running_since)
 		return cpu->running_domain & geometry.domain_mask;
-	return task_domain(bpf_get_current_task_btf());
+	return task_domain(running);
+}
+
+static __always_inline __u32 current_domain(void *part)
+{
+	return running_domain(part, bpf_get_current_task_btf());
 }
 
 /* Where that event of that domain goes; 0: nowhere. For programs that have work to do before. */

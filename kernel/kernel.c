@@ -27,9 +27,12 @@
 #define LOGS	  64u
 #define ROWS_SIZE (4u << 20)
 #define RUNQ_US	  1000u
+#define MAX_TIDS  (1u << 20)
 #define SHARED_MS 100u
 /* task.track: what a fork storm makes between two calls of tend */
 #define TRACK_ROWS 8192u
+/* the verifier follows offsets into a value up to here */
+#define MAX_BODY (1u << 29)
 
 /* ---- what libbpf and the verifier have to say --------------------------------------------------- */
 
@@ -180,10 +183,29 @@ static int area_plan(struct tacho_kernel *kernel, const struct tacho_kernel_opti
 	error = tacho_i_memory_plan(&kernel->memory, h, &area);
 	if (!error && h->principals_off + h->nr_principals * sizeof(tacho_u32) > h->part_stride)
 		error = -E2BIG;
+	if (!error && h->body_size > MAX_BODY)
+		return tacho_k_fail(
+			kernel, -E2BIG,
+			"%u MB of logs for each CPU: %u are possible, choose fewer rows",
+			h->body_size >> 20, MAX_BODY >> 20);
 	return error ? tacho_k_fail(kernel, error, "making the area: %s",
 				    kernel->memory.notice[0] ? kernel->memory.notice
 							     : strerror(-error))
 		     : 0;
+}
+
+/* Thread ids of the table beside the storage: all of them, within reason. */
+static uint32_t principals_count(void)
+{
+	unsigned int max = 32768;
+	FILE *file = fopen("/proc/sys/kernel/pid_max", "re");
+
+	if (file) {
+		if (fscanf(file, "%u", &max) != 1)
+			max = 32768;
+		fclose(file);
+	}
+	return max < MAX_TIDS ? max : MAX_TIDS;
 }
 
 /* The maps get their sizes, the programs what they must know. */
@@ -199,7 +221,11 @@ static int object_prepare(struct tacho_kernel *kernel, const struct tacho_area *
 	if (!error)
 		error = bpf_map__set_max_entries(skel->maps.counters,
 						 TACHO_K_COUNTERS * h->nr_cpus);
+	if (!error)
+		error = bpf_map__set_max_entries(skel->maps.principals, principals_count());
 	geometry_set(kernel, h);
+	skel->rodata->has_rdonly_cast =
+		btf__find_by_name_kind(kernel->btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
 	skel->rodata->fresh_for = kernel->fresh_for;
 	skel->rodata->preempt_from_rq = preempt_from_rq(kernel->btf);
 	skel->rodata->this_cpu_off_from_rq = this_cpu_off_from_rq(kernel->btf);
@@ -217,6 +243,10 @@ static int load_failed(struct tacho_kernel *kernel, int error, uint64_t size)
 				    "no memory for an area of %llu MB in the kernel: fewer domains "
 				    "or rows, or a higher memory limit",
 				    (unsigned long long)(size >> 20));
+	if (error == -EMFILE || error == -ENFILE)
+		return tacho_k_fail(
+			kernel, error,
+			"too many open files for the programs: a higher limit (ulimit -n)");
 	/* -EINVAL is what the caller asked for */
 	return tacho_k_fail(kernel, error == -EINVAL ? -ENOEXEC : error,
 			    "the kernel does not take the programs: %s",
@@ -243,19 +273,32 @@ static int object_try(struct tacho_kernel *kernel, const struct tacho_area *h)
 }
 
 /*
- * Maps first come to life here. The kernel charges them to this process's memory, before 5.11 to its
- * limit of locked memory, which is raised if it may be.
+ * The kernel charges maps to this process's memory, before 5.11 to its limit of locked memory. Programs,
+ * links and maps are some hundred descriptors, and timers and counters some for each CPU.
  */
-static int object_load(struct tacho_kernel *kernel, const struct tacho_area *h)
+static void limits_raise(void)
 {
 	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit files;
+
+	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+/* Maps first come to life here. */
+static int object_load(struct tacho_kernel *kernel, const struct tacho_area *h)
+{
 	libbpf_print_fn_t before = libbpf_set_print(complaint_take);
 	int error;
 
-	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	limits_raise();
 	do
 		error = object_try(kernel, h);
-	while (error && error != -EPERM && error != -ENOMEM && program_refuse(kernel));
+	while (error && error != -EPERM && error != -ENOMEM && error != -EMFILE &&
+	       error != -ENFILE && program_refuse(kernel));
 	libbpf_set_print(before);
 	return error ? load_failed(kernel, error, h->size) : 0;
 }

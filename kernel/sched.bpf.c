@@ -27,7 +27,8 @@ struct {
 	__type(value, struct pmc_last);
 } pmc_last SEC(".maps");
 
-static __always_inline void pmc_switch(void *part, __u32 from, __u32 to, __u64 now)
+/* Out of the way of the usual switch, as is what mends. */
+static __noinline void pmc_switch(void *part, __u32 from, __u32 to, __u64 now)
 {
 	__u32 zero = 0, cpu = bpf_get_smp_processor_id();
 	struct pmc_last *last = bpf_map_lookup_elem(&pmc_last, &zero);
@@ -76,7 +77,7 @@ static __always_inline __u64 began_ns(struct task_struct *prev, __u64 now)
  * inside itself, and there are threads in whose context some kernels run none at all. What ran
  * before is charged up to the moment at which this one began.
  */
-static __always_inline void service_mend(void *part, struct task_struct *prev, __u64 now)
+static __noinline void service_mend(void *part, struct task_struct *prev, __u64 now)
 {
 	struct tacho_cpu *cpu = part;
 	__u64 since = cpu->running_since, began = began_ns(prev, now);
@@ -115,20 +116,18 @@ static __always_inline void service_switch(void *part, struct task_struct *prev,
 SEC("tp_btf/sched_switch")
 int BPF_PROG(cpu_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
-	__u32 what = active, to = TACHO_DOMAIN_IDLE;
-	struct tacho_k_task *state = NULL;
+	struct tacho_k_task *state;
+	__u32 what = active, to;
 	__u64 now = bpf_ktime_get_ns();
 	void *part = area_part();
 
 	if (!part)
 		return 0;
-	if (next->pid != 0) {
-		state = task_get(next);
-		to = state ? principal_domain(state->principal) : TACHO_DOMAIN_SYSTEM;
-	}
+	to = task_domain(next);
 	if (what & TACHO_K_ACTIVE_SERVICE)
 		service_switch(part, prev, next, to, now);
 	if (what & TACHO_K_ACTIVE_WAIT) {
+		state = next->pid ? task_get(next) : NULL;
 		if (state)
 			wait_end(part, state, to, now);
 		/* preempted: it goes on wanting it */

@@ -21,7 +21,14 @@ enum tacho_k_active {
 	TACHO_K_ACTIVE_PMC = 0x4,
 };
 
-/* Correspondents of task.track. */
+/*
+ * Correspondents of task.track: what happened is in the lower bits; of a new task the rest is the
+ * domain of its parent.
+ */
+#define TACHO_K_TRACK_BITS	     8
+#define TACHO_K_TRACK_MASK	     0xffu
+#define TACHO_K_TRACK_PARENT(domain) ((tacho_u32)(domain) << TACHO_K_TRACK_BITS)
+
 enum tacho_k_track {
 	TACHO_K_TRACK_NEW,
 	TACHO_K_TRACK_EXEC,

@@ -13,6 +13,7 @@
 
 struct area_map area SEC(".maps");
 struct task_map tasks SEC(".maps");
+struct principal_map principals SEC(".maps");
 
 /* Principals for children, pushed by the session. */
 struct {
@@ -60,7 +61,7 @@ int BPF_PROG(task_new, struct task_struct *child, unsigned long clone_flags)
 	struct tacho_k_task *from = task_get(parent), *to;
 	struct tacho_k_task fresh = {};
 	void *part = area_part();
-	__u32 principal, domain;
+	__u32 principal, domain, parent_domain;
 
 	if (from) {
 		fresh.principal = from->principal;
@@ -70,14 +71,17 @@ int BPF_PROG(task_new, struct task_struct *child, unsigned long clone_flags)
 	    bpf_map_pop_elem(&pool, &principal) == 0)
 		fresh.principal = principal;
 	to = bpf_task_storage_get(&tasks, child, &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!to)
+	if (to)
+		task_bind(child, to, fresh.principal, fresh.flags);
+	else
 		__sync_fetch_and_add(&unbound, 1);
 	if (!part)
 		return 0;
 	domain = principal_domain(fresh.principal);
-	log_data(part, TACHO_K_TASK_TRACK, domain, TACHO_K_TRACK_NEW, task_ids(child), 0);
-	log_data(part, TACHO_K_TASK_NEW, domain, from ? principal_domain(from->principal) : 0,
-		 task_ids(child), 0);
+	parent_domain = from ? principal_domain(from->principal) : TACHO_DOMAIN_SYSTEM;
+	log_data(part, TACHO_K_TASK_TRACK, domain,
+		 TACHO_K_TRACK_NEW | TACHO_K_TRACK_PARENT(parent_domain), task_ids(child), 0);
+	log_data(part, TACHO_K_TASK_NEW, domain, parent_domain, task_ids(child), 0);
 	return 0;
 }
 
@@ -132,8 +136,7 @@ int bind_tasks(struct bpf_iter__task *ctx)
 		__sync_fetch_and_add(&unbound, 1);
 		return 0;
 	}
-	state->principal = bind->principal;
-	state->flags = bind->flags;
+	task_bind(task, state, bind->principal, bind->flags);
 	return 0;
 }
 

@@ -132,7 +132,7 @@ struct tacho_task *tacho_tasks_add(struct tacho_tasks *tasks, int pid, int tid)
 			return NULL;
 		}
 		process->node.id = pid;
-		process->domain = TACHO_NONE;
+		process->domain = process->parent = TACHO_NONE;
 		process->rule = -1;
 		process->next_vm_look = 2;
 		table_add(&tasks->processes, &process->node);

@@ -31,6 +31,7 @@ struct tacho_process {
 	unsigned flags; /* TACHO_TASK_* of that binding */
 	int rule; /* that matched, or -1 */
 	int ppid;
+	uint32_t parent; /* domain of who made it, as its row said, or TACHO_NONE */
 	uint64_t executed; /* time of its first task, or of its last exec: no thread is older */
 	uint64_t trees; /* as in tacho_proc */
 	uint64_t trees_scan; /* the last scan in which trees was made */

@@ -24,6 +24,7 @@ struct world_row {
 	uint64_t time;
 	int pid, tid;
 	uint32_t domain;
+	uint32_t parent; /* domain of the parent, of a new one */
 };
 
 struct world {
@@ -125,8 +126,14 @@ static inline void world_row(enum world_row_kind kind, int pid, int tid)
 		if (!world.row)
 			abort();
 	}
-	world.row[world.nr_rows++] =
-		(struct world_row){ kind, ++world.time, pid, tid, world.task[tid].principal };
+	world.row[world.nr_rows++] = (struct world_row){
+		.kind = kind,
+		.time = ++world.time,
+		.pid = pid,
+		.tid = tid,
+		.domain = world.task[tid].principal,
+		.parent = TACHO_NONE,
+	};
 }
 
 /* A task that was there before anybody looked. */
@@ -152,6 +159,7 @@ static inline void world_fork(int parent, int pid, int tid)
 	if (world_fresh(world.task[parent].flags, pid != tid) && world.pool_head != world.pool_tail)
 		world.task[tid].principal = world.pool[world.pool_head++ % WORLD_POOL];
 	world_row(WORLD_NEW, pid, tid);
+	world.row[world.nr_rows - 1].parent = world.task[parent].principal;
 }
 
 /* tid executes: it becomes the only thread of its process and takes its number. */
@@ -184,7 +192,9 @@ static inline void world_deliver_row(const struct world_row *row)
 
 	switch (row->kind) {
 	case WORLD_NEW:
-		T_EQ(tacho_binder_new(binder, row->time, row->pid, row->tid, row->domain), 0);
+		T_EQ(tacho_binder_new(binder, row->time, row->pid, row->tid, row->domain,
+				      row->parent),
+		     0);
 		break;
 	case WORLD_EXEC:
 		T_EQ(tacho_binder_exec(binder, row->time, row->pid, row->tid, row->domain), 0);

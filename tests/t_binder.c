@@ -129,6 +129,13 @@ T_CASE(too_many_names)
 	tacho_rules_fini(&rules);
 }
 
+T_CASE(nothing_is_there)
+{
+	T_NEED(fake_open() && world_open(TACHO_BY_PROCESS, 64, fake_root, NO_RULES));
+	T_EQ(tacho_binder_start(world.binder, ++world.time), -ENODATA);
+	end();
+}
+
 T_CASE(start_binds_what_is_there)
 {
 	T_NEED(begin(TACHO_BY_PROCESS, 64, NO_RULES));
@@ -186,6 +193,8 @@ T_CASE(fork_exec_exit_reuse)
 	tacho_binder_reuse(world.binder);
 	T_STREQ(world.name[child], "make"); /* it may still log its last slice */
 	world_settle();
+	tacho_binder_reuse(world.binder);
+	T_STREQ(world.name[child], "make");
 	world_settle();
 	tacho_binder_reuse(world.binder);
 	T_STREQ(world.name[child], "");
@@ -224,7 +233,7 @@ T_CASE(short_lives_are_not_read)
 	world_exec(20);
 	world_exit(20);
 	world_settle();
-	T_STREQ(world.name[ghost], "pid 20");
+	T_STREQ(world.name[ghost], "init 20");
 	T_OK(info_of(ghost).is_gone);
 	T_EQ(tacho_binder_task(world.binder, 20), TACHO_NONE);
 	T_EQ(world.binds, 2);
@@ -240,7 +249,7 @@ T_CASE(gone_before_we_look)
 	world_fork(1, 20, 20); /* no files: it ended, and the row that says so is not here yet */
 	ghost = world.task[20].principal;
 	world_settle();
-	T_STREQ(world.name[ghost], "pid 20");
+	T_STREQ(world.name[ghost], "init 20");
 	world_exit(20);
 	world_settle();
 	T_OK(info_of(ghost).is_gone);
@@ -265,8 +274,76 @@ T_CASE(exit_read_before_new)
 	world.nr_rows = 0;
 	world_settle();
 	T_EQ(tacho_binder_task(world.binder, 20), TACHO_NONE);
-	T_STREQ(world.name[ghost], "pid 20");
+	T_STREQ(world.name[ghost], "init 20");
 	T_OK(info_of(ghost).is_gone);
+	end();
+}
+
+/* A child that nobody could read: what matters is whose it was. */
+static uint32_t ghost_of(int parent, int pid)
+{
+	uint32_t ghost;
+
+	world_fork(parent, pid, pid);
+	ghost = world.task[pid].principal;
+	T_OK(ghost != world.task[parent].principal);
+	return ghost;
+}
+
+T_CASE(ghosts_have_the_name_of_their_parent)
+{
+	uint32_t ghost[6];
+
+	T_NEED(begin(TACHO_BY_PROCESS, 64, RULES("one=pid:12")));
+	has(10, 10, "storm", 1);
+	has(11, 11, "storm", 1);
+	has(12, 12, "ruled", 1);
+	world_start();
+	T_CHARGED(11, "storm 11");
+	ghost[0] = ghost_of(10, 20);
+	ghost[1] = ghost_of(20, 21); /* a child of a child */
+	ghost[2] = ghost_of(11, 22); /* the number is its parent's, and not part of the name */
+	ghost[3] = ghost_of(12, 23);
+	for (int pid = 20; pid < 24; pid++)
+		world_exit(pid);
+	ghost[4] = ghost_of(10, 24); /* the row that says that it has ended comes later */
+	world_settle();
+	T_STREQ(world.name[ghost[0]], "storm 20");
+	T_STREQ(world.name[ghost[1]], "storm 21");
+	T_STREQ(world.name[ghost[2]], "storm 22");
+	T_STREQ(world.name[ghost[3]], "one 23");
+	T_STREQ(world.name[ghost[4]], "storm 24");
+	T_EQ(info_of(ghost[4]).pid, 24);
+	world_exit(24);
+	ghost[5] = ghost_of(11, 20); /* the number comes back before its domain does */
+	world_exit(20);
+	world_settle();
+	T_OK(strncmp(world.name[ghost[5]], "storm 20#", 9) == 0);
+	end();
+}
+
+/* Whose name says nothing, and who is not known. */
+T_CASE(ghosts_of_nobody)
+{
+	static const uint32_t parents[] = {
+		TACHO_DOMAIN_SYSTEM, TACHO_DOMAIN_IDLE, 63, 40, 64, 12345, TACHO_NONE
+	};
+	const uint32_t nr = sizeof(parents) / sizeof(parents[0]);
+	uint32_t ghost[sizeof(parents) / sizeof(parents[0])], i;
+	char name[32];
+
+	T_NEED(begin(TACHO_BY_PROCESS, 64, NO_RULES));
+	world_start();
+	for (i = 0; i < nr; i++) {
+		ghost[i] = ghost_of(1, 20 + (int)i);
+		world.row[world.nr_rows - 1].parent = parents[i];
+		world_exit(20 + (int)i);
+	}
+	world_settle();
+	for (i = 0; i < nr; i++) {
+		snprintf(name, sizeof(name), "pid %u", 20 + i);
+		T_STREQ(world.name[ghost[i]], name);
+	}
 	end();
 }
 
@@ -366,6 +443,30 @@ T_CASE(threads_as_domains)
 	ends(11);
 	world_settle();
 	T_OK(info_of(number_of("gc/11")).is_gone);
+	end();
+}
+
+T_CASE(threads_that_nobody_could_read)
+{
+	uint32_t ghost[3];
+
+	T_NEED(begin(TACHO_BY_THREAD, 64, NO_RULES));
+	has(10, 10, "java", 1);
+	world_start();
+	world_fork(10, 10, 11);
+	ghost[0] = world.task[11].principal;
+	world_exit(11);
+	world_fork(10, 10, 12); /* the exit of this one comes later */
+	ghost[1] = world.task[12].principal;
+	ghost[2] = ghost_of(10, 20);
+	world_exit(20);
+	world_settle();
+	T_STREQ(world.name[ghost[0]], "java/11");
+	T_STREQ(world.name[ghost[1]], "java/12");
+	T_STREQ(world.name[ghost[2]], "java/20");
+	world_exit(12);
+	world_settle();
+	T_OK(info_of(ghost[1]).is_gone);
 	end();
 }
 
@@ -804,16 +905,16 @@ T_CASE(nonsense)
 {
 	T_NEED(begin(TACHO_BY_PROCESS, 64, NO_RULES));
 	world_start();
-	T_EQ(tacho_binder_new(world.binder, 5000, 0, 0, 0), -EINVAL);
-	T_EQ(tacho_binder_new(world.binder, 5000, -1, 7, 0), -EINVAL);
+	T_EQ(tacho_binder_new(world.binder, 5000, 0, 0, 0, 0), -EINVAL);
+	T_EQ(tacho_binder_new(world.binder, 5000, -1, 7, 0, 0), -EINVAL);
 	world_has(20, 20);
 	fake_task(20, 20, (struct fake_task){ .comm = "a" });
-	T_EQ(tacho_binder_new(world.binder, 5001, 20, 20, TACHO_NONE), 0);
+	T_EQ(tacho_binder_new(world.binder, 5001, 20, 20, TACHO_NONE, TACHO_NONE), 0);
 	T_EQ(tacho_binder_settle(world.binder, NULL), 0);
 	T_CHARGED(20, "a");
 	world_has(21, 21);
 	fake_task(21, 21, (struct fake_task){ .comm = "b" });
-	T_EQ(tacho_binder_new(world.binder, 5002, 21, 21, 40), 0); /* in nobody's hands */
+	T_EQ(tacho_binder_new(world.binder, 5002, 21, 21, 40, 12345), 0); /* in nobody's hands */
 	T_EQ(tacho_binder_exec(world.binder, 5003, 999, 998, 12345), 0);
 	T_EQ(tacho_binder_vcpu(world.binder, 5004, 777, 776), 0);
 	T_EQ(tacho_binder_settle(world.binder, NULL), 0);

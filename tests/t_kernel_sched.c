@@ -645,4 +645,32 @@ T_CASE(a_software_counter_counts_page_faults)
 	krig_close(&rig);
 }
 
+/* While nothing is enabled nobody follows tasks: what is born then is bound when it begins again. */
+T_CASE(off_and_on_again)
+{
+	struct sums sums = { 0 };
+	struct krig rig;
+	pid_t pid[2];
+
+	KRIG_NEED(krig_open(&rig, TACHO_BY_PROCESS));
+	T_NEED(krig_log(&rig, TACHO_K_CPU_SERVICE, 1 << 16) == 0);
+	T_NEED(krig_enable(&rig) == 0);
+	pid[0] = child(load_hog, NULL);
+	krig_watch(&rig, 0.2, row_sum, &sums);
+	T_EQ(tacho_kernel_disable(rig.kernel, rig.event, rig.nr), 0);
+	pid[1] = child(load_hog, NULL);
+	usleep(100000);
+	T_NEED(krig_enable(&rig) == 0);
+	for (int i = 0; i < 2; i++) {
+		sums = (struct sums){ .domain = tacho_kernel_task_domain(rig.kernel, pid[i]) };
+		T_OK(sums.domain >= TACHO_DOMAIN_FIRST && sums.domain != TACHO_NONE);
+		krig_watch(&rig, 0.3, row_sum, &sums);
+		T_OK(sums.service > 0);
+	}
+	T_EQ(krig_lost(&rig), 0);
+	for (int i = 0; i < 2; i++)
+		reap(pid[i]);
+	krig_close(&rig);
+}
+
 T_MAIN
