@@ -16,6 +16,7 @@
 #define BATCH	 256u
 #define SWEEP_NS 1000000000ull /* between two looks for domains that have ended */
 #define RECENT	 1000000000ull /* who used a processor since then is asked about its memory */
+#define USED_NS	 (ANALYSIS_PERIOD_NS / 1000) /* less is not counted as use */
 #define DEFAULT	 (4u << 20) /* bytes of rows per CPU, as kernel.h has it */
 #define FULL	 (TACHO_CLOCK_TIME | TACHO_ENTRIES_ALL)
 
@@ -156,7 +157,7 @@ static void ask_facts(struct analysis *analysis, uint64_t now_ns)
 		const struct tacho_facts_domain *domain =
 			tacho_facts_domain(analysis->facts, domains[i]);
 
-		if (domain->service_ns > 0)
+		if (domain->service_ns > USED_NS)
 			analysis->used_ns[domains[i]] = now_ns;
 		analysis->asked += (double)(domain->service_ns + domain->wakes_out);
 	}
@@ -167,7 +168,7 @@ static void ask_facts(struct analysis *analysis, uint64_t now_ns)
 		analysis->asked += (double)tacho_facts_cpu(analysis->facts, cpu)->idle_ns;
 }
 
-/* Of domains that used a processor lately, with each other: who sleeps touches no page. */
+/* Of domains that used a processor lately, with each other: who hardly runs touches few pages. */
 static int sample_shared(struct analysis *analysis, uint64_t now_ns)
 {
 	uint32_t used[256], nr = 0;
@@ -239,11 +240,13 @@ int analysis_loop(struct analysis *analysis, uint64_t end_ns, int fd)
 		if (now_ns >= end_ns)
 			break;
 		if (now_ns > next_ns + ANALYSIS_PERIOD_NS / 2) {
-			analysis->late++;
+			if (analysis)
+				analysis->late++;
 			next_ns = now_ns; /* what was missed is not made up for */
 		}
 		next_ns += ANALYSIS_PERIOD_NS;
-		error = analysis_round(analysis);
+		if (analysis)
+			error = analysis_round(analysis);
 	}
 	return error;
 }

@@ -53,7 +53,7 @@ int analysis_enable(struct analysis *analysis);
 int analysis_round(struct analysis *analysis);
 /*
  * A round every 20 ms until end_ns of CLOCK_MONOTONIC, or until a descriptor (or -1) is readable.
- * 0 or -errno.
+ * 0 or -errno. analysis NULL: it wakes up and does nothing.
  */
 int analysis_loop(struct analysis *analysis, uint64_t end_ns, int fd);
 /* Rows that were overwritten before they were read, and what the writers lost. */

@@ -26,6 +26,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -450,6 +451,7 @@ static pid_t tool_spawn(const char *const *argv, int in, int out)
 	if (tool.data >= 0 && fcntl(tool.data, F_SETFD, 0) != 0)
 		_exit(126);
 	sched_setaffinity(0, sizeof(state.other_cpus), &state.other_cpus);
+	setpriority(PRIO_PROCESS, 0, 0); /* whatever ours is */
 	execvp(argv[0], (char *const *)(uintptr_t)argv);
 	_exit(127);
 }

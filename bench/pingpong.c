@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "bench.h"
 #include "channel.h"
@@ -267,6 +268,7 @@ int main(int argc, char **argv)
 
 	bench_open(&bench, "pingpong", 7, 12000, argc, argv);
 	choose_cpus(&others);
+	setpriority(PRIO_PROCESS, 0, -20); /* ahead of other work, as are the ends; if we may */
 	if (krival_open(&others, why, sizeof(why)) < 0)
 		bench_say(&bench, "without some rivals: %s", why);
 	for (int kind = 0; kind < CHANNEL_NR_KINDS; kind++) {

@@ -12,6 +12,7 @@
  *
  *   top         `tacho top` from beside this program, every 1 s; from its first table to its last. Its
  *               usual events, and `syscall` when it is very busy
+ *   floor       wakes up every 20 ms and does nothing: what the machine takes for that
  *   analysis    analysis.h: cpu.service and ipc.wake, and `syscall` when it is very busy
  *
  * Metrics: percent (of one CPU), rows/s (read), lost (rows, in all repetitions), switches/s (of the machine).
@@ -244,6 +245,21 @@ static int measure_analysis(const struct top_case *c, struct sample *sample, cha
 	return error;
 }
 
+static int measure_floor(const struct top_case *c, struct sample *sample, char *why,
+			 size_t why_size)
+{
+	uint64_t start = bench_monotonic_ns(), switches = machine_switches();
+	double seconds, cpu = own_seconds();
+	int error = analysis_loop(NULL, start + bench.nr * 1000000u, -1);
+
+	(void)c;
+	snprintf(why, why_size, "%s", strerror(-error));
+	seconds = (double)(bench_monotonic_ns() - start) / 1e9;
+	sample->percent = (own_seconds() - cpu) * 100 / seconds;
+	sample->switches = (double)(machine_switches() - switches) / seconds;
+	return error;
+}
+
 /* --- tacho top ---------------------------------------------------------------------------- */
 
 /* Nanoseconds that a process has run so far. */
@@ -395,8 +411,10 @@ static int measure_top(const struct top_case *c, struct sample *sample, char *wh
 	.least = EVENTS
 
 static struct top_case cases[] = {
+	{ .load = "idle", .reader = "floor" },
 	{ .load = "idle", .reader = "top" },
 	{ .load = "idle", .reader = "analysis" },
+	{ BUSY, .reader = "floor" },
 	{ BUSY, .reader = "top" },
 	{ BUSY, .reader = "analysis" },
 	{ VERY_BUSY, .reader = "top" },
@@ -417,6 +435,16 @@ static bool has_reached(const struct top_case *c, const struct sample *sample)
 	return sample->switches >= REACHED * c->least;
 }
 
+typedef int (*measure_fn)(const struct top_case *c, struct sample *sample, char *why,
+			  size_t why_size);
+
+static measure_fn reader_find(const struct top_case *c)
+{
+	if (strcmp(c->reader, "top") == 0)
+		return measure_top;
+	return strcmp(c->reader, "floor") == 0 ? measure_floor : measure_analysis;
+}
+
 static void repeat(struct top_case *c, unsigned int round)
 {
 	struct sample sample;
@@ -426,9 +454,7 @@ static void repeat(struct top_case *c, unsigned int round)
 	for (int i = 0; i < MAX_TRIES && !error; i++) {
 		sample = (struct sample){ 0 };
 		load_open(&c->what);
-		error = strcmp(c->reader, "top") == 0
-				? measure_top(c, &sample, why, sizeof(why))
-				: measure_analysis(c, &sample, why, sizeof(why));
+		error = reader_find(c)(c, &sample, why, sizeof(why));
 		load_close(&c->what);
 		/* nothing that was lost is forgotten because it is done again */
 		c->lost += sample.lost;
@@ -473,8 +499,10 @@ static void print(struct top_case *c)
 	}
 	if (!c->provoked)
 		bench_print(&bench, c->name, "percent", "%", c->percent, bench.runs);
-	bench_print(&bench, c->name, "rows/s", "rows/s", c->rate, bench.runs);
 	bench_print(&bench, c->name, "switches/s", "switches/s", c->switches, bench.runs);
+	if (strcmp(c->reader, "floor") == 0)
+		return;
+	bench_print(&bench, c->name, "rows/s", "rows/s", c->rate, bench.runs);
 	bench_print(&bench, c->name, "lost", "rows", &lost, 1);
 	if (c->tries)
 		bench_say(&bench, "%s: the load was too small in %u repetitions", c->name,
@@ -516,6 +544,7 @@ int main(int argc, char **argv)
 		print(&cases[i]);
 		free(cases[i].percent);
 	}
+	summary("busy/floor", "");
 	summary("busy/analysis", "below 1 %");
 	summary("very-busy/analysis", "");
 	summary("busy/top", "");
