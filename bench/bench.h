@@ -21,7 +21,7 @@
 
 #define BENCH_SKIP 77 /* exit status: nothing could be measured here */
 
-#define BENCH_RESULTS 256
+#define BENCH_RESULTS 1024
 
 /* A line that was printed, for ratios at the end. */
 struct bench_result {

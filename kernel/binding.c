@@ -18,11 +18,11 @@
 #include "kernel_internal.h"
 #include "object.h"
 
-/* How often cgroups and users are looked at again: no row tells that they changed. */
+/* How often cgroups, users and names are looked at again: no row tells that they changed. */
 #define RESCAN_NS 2000000000ull
 #define RESCAN_KINDS                                                                               \
-	(1u << TACHO_RULE_CGROUP | 1u << TACHO_RULE_UID | 1u << TACHO_RULE_UNIT |                  \
-	 1u << TACHO_RULE_VM)
+	(1u << TACHO_RULE_COMM | 1u << TACHO_RULE_CGROUP | 1u << TACHO_RULE_UID |                  \
+	 1u << TACHO_RULE_UNIT | 1u << TACHO_RULE_VM)
 
 /* ---- operations of the binder ------------------------------------------------------------------- */
 

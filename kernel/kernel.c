@@ -343,6 +343,15 @@ static int track_open(struct tacho_kernel *kernel)
 		     : 0;
 }
 
+static int counter_refuse(struct tacho_kernel *kernel, int error, const char *name)
+{
+	char names[180];
+
+	tacho_k_counter_names(names, sizeof(names));
+	return tacho_k_fail(kernel, error, "there is no counter '%.20s'; there are: %s", name,
+			    names);
+}
+
 static int kernel_open(struct tacho_kernel *kernel, const struct tacho_kernel_options *options)
 {
 	struct tacho_area h;
@@ -357,8 +366,7 @@ static int kernel_open(struct tacho_kernel *kernel, const struct tacho_kernel_op
 		error = tacho_k_counter_find(options->counters[i], i, NULL,
 					     &kernel->counter_name[i]);
 		if (error)
-			return tacho_k_fail(kernel, error, "there is no counter '%s'",
-					    options->counters[i]);
+			return counter_refuse(kernel, error, options->counters[i]);
 		snprintf(kernel->events[TACHO_K_CPU_PMC0 + i].counter,
 			 sizeof(kernel->events[0].counter), "%s", kernel->counter_name[i]);
 	}

@@ -31,7 +31,7 @@ struct tacho_kernel {
 	struct tacho_memory memory; /* base: the mapped area */
 	struct tacho_view view; /* the same, to read it */
 	struct tacho_event_entry events[TACHO_K_NR];
-	char error[200]; /* of the last call that failed */
+	char error[256]; /* of the last call that failed */
 	bool refused[TACHO_K_MAX_SOURCES]; /* programs that the kernel did not take, by source */
 
 	/* enable.c */
@@ -91,6 +91,8 @@ struct perf_event_attr;
 /* The counter of that name; NULL: the best that this machine has for place n. -EINVAL: no such name. */
 int tacho_k_counter_find(const char *name, uint32_t n, struct perf_event_attr *attr,
 			 const char **found);
+/* All names there are, with blanks between. */
+void tacho_k_counter_names(char *text, size_t size);
 
 /* share.c: mem.shared */
 
