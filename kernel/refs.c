@@ -115,6 +115,7 @@ int tacho_refs_open(struct tacho_refs **refs, const struct tacho_refs_options *o
 	if (!new)
 		return -ENOMEM;
 	new->idle_fd = -1;
+	new->lazy = options->lazy;
 	new->proc = strdup(options->proc ? options->proc : PROC);
 	new->idle = strdup(options->idle ? options->idle : IDLE);
 	if (!new->proc || !new->idle)
@@ -260,6 +261,12 @@ static int mappings_read(struct tacho_refs *refs)
 
 		task->old_first = task->first;
 		task->old_nr = task->nr;
+		if (task->rest > 0) {
+			task->rest--;
+			task->first = (uint32_t)refs->now.nr;
+			refs->stats.tasks++;
+			continue;
+		}
 		error = refs_maps_read(refs, task, (uint32_t)i);
 		if (error == -ENOMEM)
 			return error;
@@ -270,6 +277,7 @@ static int mappings_read(struct tacho_refs *refs)
 			refs->now.nr = task->first;
 			task->nr = task->armed = 0;
 		}
+		task->rest = !error && task->nr == 0 ? refs->lazy : 0;
 	}
 	refs->stats.mappings = (uint32_t)refs->now.nr;
 	return 0;

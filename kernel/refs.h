@@ -38,6 +38,8 @@ struct tacho_refs_options {
 	enum tacho_refs_method method; /* [AUTO] */
 	const char *proc; /* ["/proc"]; another place for tests */
 	const char *idle; /* ["/sys/kernel/mm/page_idle/bitmap"] */
+	uint32_t
+		lazy; /* a process without shared mappings is looked at again after so many samples [0] */
 };
 
 struct tacho_refs;

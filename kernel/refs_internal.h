@@ -52,6 +52,7 @@ struct refs_task {
 	uint32_t old_first; /* and in refs->before */
 	uint32_t old_nr;
 	uint8_t armed; /* as in the mappings, for methods that treat the process as a whole */
+	uint32_t rest; /* samples until its mappings are looked for again, if it had none */
 	bool is_spared; /* runs virtual processors, or may: clear leaves it alone */
 };
 
@@ -83,6 +84,7 @@ struct tacho_refs {
 	char name[32];
 	char *proc;
 	char *idle;
+	uint32_t lazy; /* as in the options */
 	bool no_query; /* this kernel has no PROCMAP_QUERY */
 	bool may_flush; /* refs_clear.c: the processors can be made to forget translations */
 	int idle_fd;

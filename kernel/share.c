@@ -75,13 +75,15 @@ static int regroup(struct tacho_kernel *kernel, const uint32_t *only, size_t nr_
 
 int tacho_kernel_sample_shared(struct tacho_kernel *kernel, const uint32_t *only, size_t nr)
 {
+	/* most processes share nothing: they may wait for some tens of samples */
+	static const struct tacho_refs_options lazy = { .lazy = 25 };
 	struct found what = { kernel, 0 };
 	const uint64_t now = tacho_k_now_ns();
 	char why[120];
 	int error = 0;
 
 	if (!kernel->refs)
-		error = tacho_refs_open(&kernel->refs, NULL, why, sizeof(why));
+		error = tacho_refs_open(&kernel->refs, &lazy, why, sizeof(why));
 	if (error)
 		return tacho_k_fail(kernel, error, "mem.shared: %s", why);
 	if (now - kernel->regrouped_ns > REGROUP_NS) {
