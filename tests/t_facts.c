@@ -404,6 +404,33 @@ T_CASE(resident_pages_stay)
 	tacho_facts_destroy(facts);
 }
 
+/* Whoever has something to show is listed, once; who was listed is not in the next interval. */
+T_CASE(domains_of_an_interval)
+{
+	struct tacho_facts *facts = facts_make(8, 1, 0);
+	uint32_t listed[8] = { 0 };
+	const uint32_t *domains;
+	size_t nr;
+
+	T_EQ(tacho_facts_domains(facts, &domains), 0);
+	tacho_facts_end(facts, 1000);
+	give(facts, TACHO_K_IPC_WAKE, 2, 5, 1);
+	give(facts, TACHO_K_IPC_WAKE, 2, 5, 1);
+	give(facts, TACHO_K_SYSCALL, 3, 0, 10);
+	tacho_facts_running(facts, 0, 6, 1000);
+	T_EQ(tacho_facts_domains(facts, &domains), 0);
+	tacho_facts_end(facts, 1020);
+	nr = tacho_facts_domains(facts, &domains);
+	T_EQ(nr, 4);
+	for (size_t i = 0; i < nr; i++)
+		listed[domains[i]]++;
+	for (uint32_t domain = 0; domain < 8; domain++)
+		T_EQ(listed[domain], domain == 2 || domain == 3 || domain == 5 || domain == 6);
+	tacho_facts_end(facts, 1040);
+	T_EQ(tacho_facts_domains(facts, &domains), 0);
+	tacho_facts_destroy(facts);
+}
+
 T_CASE(sums_of_adding_logs)
 {
 	struct tacho_facts *facts = facts_make(8, 1, 0);

@@ -108,7 +108,9 @@ static const struct tacho_refs_task fake_tasks[] = { { A, 1 }, { B, 2 } };
 static int fake_refs(struct tacho_refs **refs, const struct fake *fake,
 		     enum tacho_refs_method method)
 {
-	struct tacho_refs_options options = { method, fake->root, fake->idle };
+	struct tacho_refs_options options = { .method = method,
+					      .proc = fake->root,
+					      .idle = fake->idle };
 	char why[128] = "";
 	int error = tacho_refs_open(refs, &options, why, sizeof(why));
 
