@@ -43,7 +43,7 @@
 #define MAX_TRIES  4
 #define MAX_BEHIND 3 /* periods of a load, that are caught up */
 #define BURST_NS   1000000ull /* system calls come in bursts, every so often */
-#define STRETCH	   100u /* round trips of a pair at least, see channel_run */
+#define EXCHANGES  96u /* round trips of a pair at a time */
 #define WARM_NS	   300000000ull
 #define MAX_CPUS   CHANNEL_MAX_PAIRS
 #define MAX_LOADS  (MAX_CPUS + 1)
@@ -108,7 +108,6 @@ static void load_switches(const struct load *load, int cpu)
 						 .size = 1,
 						 .nr_pairs = nr_cpus,
 						 .cpus = cpus };
-	const uint64_t period = 2ull * STRETCH * (uint64_t)nr_cpus * 1000000000u / SWITCHES;
 	uint64_t next = bench_monotonic_ns();
 	struct channel_sample sample;
 	struct channel *channel;
@@ -117,9 +116,8 @@ static void load_switches(const struct load *load, int cpu)
 	(void)cpu;
 	if (channel_open(&channel, &options) != 0)
 		return;
-	while (channel_run(channel, 1, &sample) == 0) {
-		next_period(&next, period);
-	}
+	while (channel_run(channel, EXCHANGES, &sample) == 0)
+		next_period(&next, 2 * sample.round_trips * 1000000000u / SWITCHES);
 	channel_close(channel);
 }
 
@@ -181,6 +179,7 @@ struct sample {
 	double switches; /* per second */
 	uint64_t lost;
 	uint64_t missing; /* rows of the logs that were neither read nor counted as lost */
+	uint64_t late; /* rounds of the analysis */
 };
 
 struct top_case {
@@ -192,7 +191,7 @@ struct top_case {
 	double least; /* rows per second */
 	char name[32];
 	double *percent, *rate, *switches; /* by round */
-	uint64_t lost, missing;
+	uint64_t lost, missing, late;
 	unsigned int tries;
 	bool is_out;
 };
@@ -237,6 +236,7 @@ static int measure_analysis(const struct top_case *c, struct sample *sample, cha
 		tacho_kernel_disable(analysis.kernel, options.events, options.nr_events);
 		error = analysis_round(&analysis);
 		sample->lost = analysis_lost(&analysis);
+		sample->late = analysis.late;
 		sample->missing = analysis_written(&analysis) - analysis.rows - sample->lost;
 	}
 	analysis_close(&analysis);
@@ -459,6 +459,7 @@ static void repeat(struct top_case *c, unsigned int round)
 		/* nothing that was lost is forgotten because it is done again */
 		c->lost += sample.lost;
 		c->missing += sample.missing;
+		c->late += sample.late;
 		if (has_reached(c, &sample))
 			break;
 		c->tries++;
@@ -479,7 +480,8 @@ static bool check(const struct top_case *c)
 		bench_say(&bench, "%s: %" PRIu64 " rows were neither read nor counted as lost",
 			  c->name, c->missing);
 	else if (c->lost && !c->provoked)
-		bench_say(&bench, "%s: %" PRIu64 " rows were lost", c->name, c->lost);
+		bench_say(&bench, "%s: %" PRIu64 " rows were lost; %" PRIu64 " rounds began late",
+			  c->name, c->lost, c->late);
 	else if (!c->lost && c->provoked)
 		bench_say(&bench, "%s: nothing was lost, which cannot be", c->name);
 	else

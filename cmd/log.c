@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "top.h" /* top_by_name: the words of --domain-by */
 
 #define PERIOD_MS   10 /* of reading, and of the tick */
 #define SECOND_NS   1000000000ll
@@ -135,7 +134,7 @@ static int parse_by(struct log_choice *choice, const char *text)
 
 	choice->of_kernel = "--domain-by";
 	for (by = 0; by <= TACHO_BY_VM; by++) {
-		if (strcmp(text, top_by_name((enum tacho_kernel_by)by)) == 0) {
+		if (strcmp(text, ui_kernel_by((enum tacho_kernel_by)by)) == 0) {
 			choice->by = (enum tacho_kernel_by)by;
 			return 0;
 		}

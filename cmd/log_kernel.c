@@ -17,7 +17,6 @@
 
 #include "kernel/kernel.h"
 #include "kernel/names.h"
-#include "kernel/probe.h"
 #include "kernel/rules.h"
 #include "log.h"
 
@@ -68,9 +67,8 @@ static int kernel_describe(struct log *log)
 	tacho_kernel_probe(&kernel->probe);
 	if (!kernel->probe.may_load)
 		return ui_fail(&log_verb, "%s; tacho doctor says more", kernel->probe.missing);
-	if (!tacho_kernel_sees_host())
-		ui_fail(&log_verb, "in a pid namespace of its own it knows tasks of the host by "
-				   "number only; rules do not match them");
+	if (ui_kernel_pids())
+		ui_fail(&log_verb, "%s", ui_kernel_pids());
 	snprintf(log->who, sizeof(log->who), "the %s", log->choice->target);
 	snprintf(log->list, sizeof(log->list), "%s", log->choice->target);
 	for (id = 0; id < TACHO_K_NR; id++) {

@@ -6,6 +6,8 @@
  * a new one is a line here and a prototype in ui.h. Exit status: 0 done, 1 it could not, 2 wrong
  * usage.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,10 +46,28 @@ static void usage(FILE *out)
 		fprintf(out, "  %-10s%s\n", verbs[i].name, verbs[i].about);
 }
 
+/*
+ * Where whoever started us has closed standard input, output or error, what we open first would have
+ * that number, and what we print would be written into it. So these are opened, for the other
+ * direction: to read or to write is an error, as it was.
+ */
+static int standard_open(void)
+{
+	int fd;
+
+	for (fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd)
+			return -errno;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	int error = standard_open();
 	size_t i;
 
+	if (error)
+		return ui_fail(&self, "/dev/null: %s", strerror(-error));
 	/* a closed pipe is an error of write, so that the session is ended in order */
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2)

@@ -87,6 +87,7 @@ struct top {
 	char asking; /* the key whose question is on the screen, or 0 */
 	char input[64]; /* the answer so far */
 	char filter[64]; /* the filter before it was edited */
+	char notice[512]; /* what to know before one looks, until a key is hit */
 };
 
 /* --- the command line ----------------------------------------------------------------------- */
@@ -96,7 +97,7 @@ static int parse_by(struct top *top, const char *text)
 	int by;
 
 	for (by = 0; by <= TACHO_BY_VM; by++) {
-		if (strcmp(text, top_by_name((enum tacho_kernel_by)by)) == 0) {
+		if (strcmp(text, ui_kernel_by((enum tacho_kernel_by)by)) == 0) {
 			top->choice.by = (enum tacho_kernel_by)by;
 			return 0;
 		}
@@ -542,6 +543,26 @@ static void look_init(struct top *top)
 	top->is_screen = !top->json && top->count == 0 && screen_possible();
 }
 
+/* What the numbers do not tell: names that are not known here, events that are missing. */
+static void notice_give(struct top *top)
+{
+	const char *pids = ui_kernel_pids();
+	char missing[400];
+
+	if (top_data_missing(top->data, missing, sizeof(missing))) {
+		snprintf(top->notice, sizeof(top->notice),
+			 "this kernel does not give %s; tacho doctor says more", missing);
+		if (!top->is_screen)
+			ui_fail(&self, "%s", top->notice);
+	}
+	if (pids && !top->is_screen)
+		ui_fail(&self, "%s", pids);
+	if (pids)
+		snprintf(top->notice, sizeof(top->notice), "%s", pids);
+	if (top->is_screen && top->notice[0])
+		top->look.message = top->notice;
+}
+
 static int run(struct top *top)
 {
 	static const struct top_snapshot nothing = { .clock = "" };
@@ -552,6 +573,7 @@ static int run(struct top *top)
 	if (error)
 		return ui_fail(&self, "%s", why);
 	top->snapshot = &nothing;
+	notice_give(top);
 	if (top->is_screen) {
 		error = screen_open();
 		if (error)

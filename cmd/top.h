@@ -149,6 +149,7 @@ struct top_snapshot {
 	uint64_t lost[TOP_NR_LOST]; /* since the start, by reason */
 	uint64_t lost_now; /* of this interval, all reasons */
 	uint64_t overflow; /* tasks in "other", because there are no domains left */
+	bool knows_host; /* false: in a pid namespace, where most tasks have no names */
 	double own_cpu; /* percent of one CPU that this command used */
 	double own_events; /* rows per second that it read */
 };
@@ -198,7 +199,6 @@ uint32_t top_order(const struct top_snapshot *snapshot, enum top_sort sort, cons
 /* In at most 5 columns; empty if it is nothing, or not known. */
 const char *top_format(char number[TEXT_NUMBER_SIZE], enum top_unit unit, double x);
 const char *top_lost_name(uint32_t reason);
-const char *top_by_name(enum tacho_kernel_by by);
 
 /* top_screen.c */
 
@@ -245,6 +245,11 @@ int top_data_read(struct top_data *data);
 int top_data_interval(struct top_data *data, const struct top_snapshot **snapshot);
 /* The view of the virtual machines was opened. 0 or -errno. */
 int top_data_vms(struct top_data *data);
+/*
+ * Names of the events that the table needs, or that were asked for, and that this kernel does not give.
+ * Returns how many.
+ */
+size_t top_data_missing(const struct top_data *data, char *text, size_t size);
 const char *top_data_error(const struct top_data *data);
 /* Whether any event that can be asked for has such a name. */
 bool top_events_match(const char *pattern);

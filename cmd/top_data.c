@@ -110,17 +110,18 @@ static int fail(struct top_data *data, int error, const char *what)
 
 /* --- setting up ----------------------------------------------------------------------------- */
 
+static const char *const event_names[] = {
+#define NAME(symbol, name, kind, counter, correspondent, flags, doc) name,
+	TACHO_KERNEL_EVENTS(NAME)
+#undef NAME
+};
+
 static bool is_asked(const struct top_choice *choice, uint32_t event)
 {
-	static const char *const names[] = {
-#define NAME(symbol, name, kind, counter, correspondent, flags, doc) name,
-		TACHO_KERNEL_EVENTS(NAME)
-#undef NAME
-	};
 	size_t i;
 
 	for (i = 0; i < choice->nr_events; i++)
-		if (fnmatch(choice->events[i], names[event], 0) == 0)
+		if (fnmatch(choice->events[i], event_names[event], 0) == 0)
 			return true;
 	return false;
 }
@@ -230,6 +231,25 @@ int top_data_vms(struct top_data *data)
 	return error ? fail(data, error, "events of virtual machines") : 0;
 }
 
+size_t top_data_missing(const struct top_data *data, char *text, size_t size)
+{
+	const bool *has = top_maker_snapshot(data->maker)->has;
+	size_t i, nr = 0, len = 0;
+
+	text[0] = '\0';
+	for (i = 0; i < NR_PLANS; i++) {
+		if (has[plans[i].event] ||
+		    (plans[i].when != ALWAYS && !is_asked(data->choice, plans[i].event) &&
+		     !(plans[i].when == WITH_VMS && data->choice->vms)))
+			continue;
+		if (len < size)
+			len += (size_t)snprintf(text + len, size - len, "%s%s", nr ? ", " : "",
+						event_names[plans[i].event]);
+		nr++;
+	}
+	return nr;
+}
+
 /* CPUs that are there: "0-3,8". */
 static void online_read(struct top_data *data)
 {
@@ -316,9 +336,28 @@ static int events_start(struct top_data *data)
 	error = events_enable(data, ids, events_choose(data, false, ids));
 	if (error)
 		return fail(data, error, "switching the events on");
+	if (!top_maker_snapshot(data->maker)->has[TACHO_K_CPU_SERVICE]) {
+		snprintf(data->error, sizeof(data->error),
+			 "this kernel does not give cpu.service, without which there is nothing to "
+			 "see; tacho doctor says more");
+		return -EOPNOTSUPP;
+	}
 	online_read(data);
 	cpus_visit(data);
 	return data->choice->vms ? top_data_vms(data) : 0;
+}
+
+/* In the words of the other verbs, which ask before they try. */
+static void refusal_explain(char *why, size_t why_size)
+{
+	struct tacho_kernel_probe *probe = malloc(sizeof(*probe));
+
+	if (!probe)
+		return;
+	tacho_kernel_probe(probe);
+	if (!probe->may_load)
+		snprintf(why, why_size, "%s; tacho doctor says more", probe->missing);
+	free(probe);
 }
 
 int top_data_open(struct top_data **out, const struct top_choice *choice, char *why,
@@ -341,6 +380,8 @@ int top_data_open(struct top_data **out, const struct top_choice *choice, char *
 	/* a watcher that has to wait for whom it watches loses what they do; where it may not, so be it */
 	(void)setpriority(PRIO_PROCESS, 0, NICE);
 	error = tacho_kernel_open(&data->kernel, &options, why, why_size);
+	if (error == -EPERM)
+		refusal_explain(why, why_size);
 	if (!error)
 		error = logs_open(data, why, why_size);
 	if (!error) {
@@ -586,6 +627,17 @@ static void own_take(struct top_data *data, struct top_snapshot *snapshot)
 	data->rows_then = data->rows;
 }
 
+/* Who came after the last look at the tasks has rows already, and no name yet. */
+static int names_complete(struct top_data *data)
+{
+	int error;
+
+	if (top_maker_is_named(data->maker, data->facts, domain_look, data))
+		return 0;
+	error = tacho_kernel_tend(data->kernel, NULL);
+	return error ? fail(data, error, "looking after the tasks") : 0;
+}
+
 /*
  * What runs is looked at before the rows: a row that came in between tells the facts that it is over.
  * snapshot is NULL when the first interval begins.
@@ -595,7 +647,7 @@ int top_data_interval(struct top_data *data, const struct top_snapshot **out)
 	struct top_snapshot *snapshot = top_maker_snapshot(data->maker);
 	time_t clock = time(NULL);
 	struct tm local;
-	int ms;
+	int ms, error;
 
 	domains_look(data);
 	online_read(data);
@@ -609,11 +661,15 @@ int top_data_interval(struct top_data *data, const struct top_snapshot **out)
 	snapshot->by = data->choice->by;
 	snapshot->page_size = (uint32_t)sysconf(_SC_PAGESIZE);
 	snapshot->overflow = tacho_kernel_overflow(data->kernel);
+	snapshot->knows_host = !ui_kernel_pids();
 	if (localtime_r(&clock, &local))
 		strftime(snapshot->clock, sizeof(snapshot->clock), "%H:%M:%S", &local);
 	losses_take(data, snapshot);
 	own_take(data, snapshot);
 	if (out) {
+		error = names_complete(data);
+		if (error)
+			return error;
 		top_maker_make(data->maker, data->facts, domain_look, data, data->online,
 			       is_process);
 		*out = snapshot;

@@ -150,7 +150,7 @@ json_t *top_json(const struct top_snapshot *snapshot, const struct top_look *loo
 		return NULL;
 	object = json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "time_ns",
 			   integer(snapshot->time_ns), "wall_ns", integer(snapshot->wall_ns), "by",
-			   top_by_name(snapshot->by), "cpus", cpus_json(snapshot), "busy_percent",
+			   ui_kernel_by(snapshot->by), "cpus", cpus_json(snapshot), "busy_percent",
 			   number(service ? snapshot->busy : NAN), "idle_percent",
 			   number(service ? snapshot->idle : NAN), "accounted_percent",
 			   number(service ? snapshot->accounted : NAN));
@@ -160,6 +160,7 @@ json_t *top_json(const struct top_snapshot *snapshot, const struct top_look *loo
 	json_object_set_new(object, "vms", vms_json(snapshot));
 	json_object_set_new(object, "lost", lost_json(snapshot));
 	json_object_set_new(object, "overflow", integer(snapshot->overflow));
+	json_object_set_new(object, "knows_host", json_boolean(snapshot->knows_host));
 	json_object_set_new(object, "own",
 			    json_pack("{s:o, s:o}", "cpu_percent", number(snapshot->own_cpu),
 				      "events_per_s", number(snapshot->own_events)));

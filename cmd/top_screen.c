@@ -52,7 +52,7 @@ static void title_draw(struct text *text, const struct top_snapshot *snapshot,
 	text_put(text, "tacho top");
 	text_style(text, TEXT_PLAIN);
 	text_print(text, "  %u domain%s, by %s, every %g s", snapshot->nr_lines,
-		   snapshot->nr_lines == 1 ? "" : "s", top_by_name(snapshot->by), look->interval);
+		   snapshot->nr_lines == 1 ? "" : "s", ui_kernel_by(snapshot->by), look->interval);
 	if (look->filter[0]) {
 		snprintf(words, sizeof(words), "only %s", look->filter);
 		text_style(text, TEXT_WAIT);
@@ -92,7 +92,7 @@ static void cpu_draw(struct text *text, const struct top_snapshot *snapshot, uin
 	if (queue) {
 		text_put(text, " queue");
 		text_style(text, cpu_style(cpu) == TEXT_RUN ? TEXT_PLAIN : cpu_style(cpu));
-		text_print(text, "%4.1f", fmin(cpu->runq_mean, 999));
+		text_print(text, " %3.*f", cpu->runq_mean < 9.95, fmin(cpu->runq_mean, 999));
 		text_style(text, TEXT_DIM);
 		text_print(text, "/%-3u", cpu->runq_max);
 	}
@@ -382,6 +382,11 @@ static int table_draw(struct text *text, const struct top_snapshot *snapshot,
 	last = nr - first < (uint32_t)lines ? nr : first + (uint32_t)lines;
 	for (; first < last; first++)
 		line_draw(text, &columns, &snapshot->lines[order[first]]);
+	if (nr == 0 && snapshot->nr_lines && lines > 0) {
+		text_style(text, TEXT_DIM);
+		text_put(text, "no domain is called so");
+		text_end(text);
+	}
 	free(order);
 	return 0;
 }

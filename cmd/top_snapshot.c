@@ -17,6 +17,9 @@
 #define CANDIDATES 8 /* partners that are looked at, the largest pairs first */
 #define LEAST	   0.05 /* a rate below it is shown as nothing */
 
+/* Exits are counted by reason, and no two reasons are one. */
+_Static_assert(TACHO_VM_REASONS <= TACHO_FACTS_REASONS, "reasons of exits");
+
 struct top_maker {
 	struct top_snapshot snapshot;
 	uint32_t nr_domains;
@@ -75,6 +78,11 @@ struct top_snapshot *top_maker_snapshot(struct top_maker *maker)
 void top_maker_forget(struct top_maker *maker, uint32_t domain)
 {
 	memset(maker->trend[domain], 0, sizeof(maker->trend[domain]));
+}
+
+static void scale_make(struct top_maker *maker)
+{
+	maker->scale = maker->snapshot.wall_ns ? 1e9 / (double)maker->snapshot.wall_ns : 0;
 }
 
 /* --- processors ----------------------------------------------------------------------------- */
@@ -168,6 +176,27 @@ static void name_make(char name[TOP_NAME], const struct tacho_kernel_domain_info
 		text_clean(name, TOP_NAME, info->name);
 	else
 		snprintf(name, TOP_NAME, "domain %u", domain);
+}
+
+bool top_maker_is_named(struct top_maker *maker, const struct tacho_facts *facts,
+			top_domain_fn domain_fn, void *arg)
+{
+	const struct tacho_facts_domain *fact;
+	struct tacho_kernel_domain_info info;
+	double value[TOP_NR_VALUES];
+	uint32_t domain;
+
+	scale_make(maker);
+	for (domain = 0; domain < maker->nr_domains; domain++) {
+		if (domain_fn(arg, domain, &info) == 0 && info.name[0])
+			continue;
+		fact = tacho_facts_domain(facts, domain);
+		memset(value, 0, sizeof(value));
+		values_make(maker, fact, value);
+		if (is_active(fact, value))
+			return false;
+	}
+	return true;
 }
 
 static void trend_add(struct top_maker *maker, uint32_t domain, double cpu)
@@ -481,7 +510,7 @@ void top_maker_make(struct top_maker *maker, const struct tacho_facts *facts,
 	const struct tacho_facts_pair *pairs;
 	size_t nr;
 
-	maker->scale = maker->snapshot.wall_ns ? 1e9 / (double)maker->snapshot.wall_ns : 0;
+	scale_make(maker);
 	cpus_make(maker, facts, online);
 	lines_make(maker, facts, domain_fn, arg, is_process);
 	nr = tacho_facts_pairs(facts, &pairs);

@@ -93,17 +93,6 @@ const char *top_lost_name(uint32_t reason)
 	return reason < TOP_NR_LOST && names[reason] ? names[reason] : "other";
 }
 
-const char *top_by_name(enum tacho_kernel_by by)
-{
-	static const char *const names[] = {
-		[TACHO_BY_PROCESS] = "process", [TACHO_BY_THREAD] = "thread",
-		[TACHO_BY_CGROUP] = "cgroup",	[TACHO_BY_USER] = "user",
-		[TACHO_BY_VM] = "vm",
-	};
-
-	return (size_t)by < sizeof(names) / sizeof(names[0]) ? names[by] : "?";
-}
-
 /* --- which lines, in which order ------------------------------------------------------------ */
 
 static double known(double x)

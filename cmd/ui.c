@@ -18,6 +18,7 @@
 
 #include <tacho/session.h>
 
+#include "kernel/probe.h"
 #include "ui.h"
 
 #define MAX_OPTIONS 32
@@ -298,4 +299,24 @@ int ui_target_pid(const struct ui_verb *verb, const char *text)
 	}
 	free(pids);
 	return pid;
+}
+
+/* --- the kernel ----------------------------------------------------------------------------- */
+
+const char *ui_kernel_by(enum tacho_kernel_by by)
+{
+	static const char *const names[] = {
+		[TACHO_BY_PROCESS] = "process", [TACHO_BY_THREAD] = "thread",
+		[TACHO_BY_CGROUP] = "cgroup",	[TACHO_BY_USER] = "user",
+		[TACHO_BY_VM] = "vm",
+	};
+
+	return (size_t)by < sizeof(names) / sizeof(names[0]) ? names[by] : "?";
+}
+
+const char *ui_kernel_pids(void)
+{
+	return tacho_kernel_sees_host() ? NULL
+					: "in a pid namespace of its own it knows tasks of the "
+					  "host by number only; rules do not match them";
 }

@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "kernel/kernel.h"
+
 /* The verbs: one file each. They return the exit status. */
 int check_main(int argc, char **argv);
 int demo_main(int argc, char **argv);
@@ -82,5 +84,10 @@ int ui_finish(const struct ui_verb *verb, int status);
  * by that name; it has been said.
  */
 int ui_target_pid(const struct ui_verb *verb, const char *text);
+
+/* The word of --domain-by. */
+const char *ui_kernel_by(enum tacho_kernel_by by);
+/* What a person must know who looks at the kernel from a pid namespace; NULL: we are in none. */
+const char *ui_kernel_pids(void);
 
 #endif /* TACHO_CMD_UI_H */

@@ -14,7 +14,7 @@ refuse 2 lis
 refuse 2 --nonsense
 refuse 2 -x
 refuse 2 $'two\nlines'
-for verb in list log check doctor demo; do
+for verb in list log top check doctor demo; do
 	refuse 2 $verb --nonsense
 	refuse 2 $verb -x
 	refuse 2 $verb $'--two\nlines'
@@ -71,6 +71,32 @@ refuse 1 demo "$tmp"
 refuse 1 demo "$tmp/empty"
 chmod +x "$tmp/empty"
 refuse 1 demo "$tmp/empty"
+
+# --- closed descriptors ---------------------------------------------------------------------------
+
+# closed ARGUMENT...: to print without a standard output is an error; nothing else gets its number.
+# Without the others it is as always.
+closed() {
+	local status
+	checks=$((checks + 1))
+	: >"$tmp/out"
+	timeout 30 "$tacho" "$@" 2>"$tmp/err" >&- <&-
+	status=$?
+	[ $status -eq 1 ] || fail "tacho $* >&-: status $status and not 1"
+	tail -n 1 "$tmp/err" | grep -q '^tacho.*: standard output: Bad file descriptor$' ||
+		fail "tacho $* >&-: does not say why"
+	timeout 30 "$tacho" "$@" 2>&- >&- <&- && fail "tacho $*, all closed: status 0"
+	timeout 30 "$tacho" "$@" 2>&- >"$tmp/out" <&- || fail "tacho $* 2>&-: status $?"
+	[ -s "$tmp/out" ] || fail "tacho $* 2>&-: nothing on standard output"
+}
+closed --help
+closed --version
+closed log --help
+closed list
+closed doctor
+closed doctor --json
+timeout 30 "$tacho" nonsense 2>&- >&- <&-
+[ $? -eq 2 ] || fail "nonsense, all closed"
 
 # --- a real program -------------------------------------------------------------------------------
 
@@ -161,6 +187,7 @@ assert abs(t["queue.push", "in"] - t["queue.take", "out"]) <= 64, t' "$tmp/out" 
 	[ "${PIPESTATUS[0]}" -eq 0 ] || fail "log into a closed pipe"
 	[ "$(wc -l <"$tmp/out")" -eq 2 ] || fail "log into a pipe"
 	timeout 30 "$tacho" log $pid 'queue.*' --limit 5 2>"$tmp/err" >/dev/full && fail "log to a full disk"
+	closed log $pid 'queue.*' --limit 5
 
 	# the component dies
 	"$tacho" log $pid 'queue.*' >"$tmp/out" 2>"$tmp/err" &

@@ -552,6 +552,7 @@ T_CASE(service_wait_and_queues)
 	T_OK(near(client->value[TOP_WAIT], 5)); /* a tenth of a second in two */
 	T_OK(near(client->value[TOP_P50], 1e9) || client->value[TOP_P50] > 0.8e9);
 	T_EQ(client->pid, 4711);
+	T_OK(top_maker_is_named(made.maker, made.facts, domain_named, NULL));
 	T_EQ(client->trend[TOP_TREND - 1], 50);
 	T_EQ(client->trend[0], 0);
 	T_OK(!line_of(made.snapshot, "idle")); /* in the header, not in the table */
@@ -630,6 +631,7 @@ T_CASE(bytes_memory_and_who_is_gone)
 	T_OK(near(gone->value[TOP_RECEIVED], 750));
 	T_OK(line_of(made.snapshot, "a?b") != NULL); /* whatever a name holds */
 	T_OK(line_of(made.snapshot, "domain 12") != NULL); /* it has none yet */
+	T_OK(!top_maker_is_named(made.maker, made.facts, domain_named, NULL));
 	T_OK(near(made.snapshot->total[TOP_SENT], 300));
 	made_close(&made);
 }
@@ -677,6 +679,7 @@ T_CASE(json)
 
 	snapshot_make(&snapshot);
 	snapshot.lost[TOP_OVERWRITTEN] = 5;
+	snapshot.knows_host = true;
 	object = top_json(&snapshot, &look);
 	T_NEED(object != NULL);
 	T_EQ(json_array_size(json_object_get(object, "domains")), 2); /* as in the table */
@@ -691,6 +694,7 @@ T_CASE(json)
 	T_EQ(json_integer_value(json_object_get(json_object_get(object, "lost"), "overwritten")),
 	     5);
 	T_OK(near(json_real_value(json_object_get(object, "accounted_percent")), 99.98));
+	T_OK(json_is_true(json_object_get(object, "knows_host")));
 	json_decref(object);
 }
 
