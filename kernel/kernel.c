@@ -253,12 +253,26 @@ static int load_failed(struct tacho_kernel *kernel, int error, uint64_t size)
 			    complaint[0] ? complaint : strerror(-error));
 }
 
-static int object_try(struct tacho_kernel *kernel, const struct tacho_area *h)
+/*
+ * A type that the kernel does not have may be one of a module. libbpf looks for it there, which takes
+ * CAP_SYS_ADMIN; if that is refused, the kernel's own types have to do.
+ */
+static bool modules_refuse(bool *without_modules, int error)
 {
+	if (error != -EPERM || *without_modules || !strstr(complaint, "iterate BTF"))
+		return false;
+	*without_modules = true;
+	return true;
+}
+
+static int object_try(struct tacho_kernel *kernel, const struct tacho_area *h, bool without_modules)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, options,
+		    .btf_custom_path = without_modules ? "/sys/kernel/btf/vmlinux" : NULL);
 	int error;
 
 	complaint[0] = '\0';
-	kernel->skel = tacho_k__open();
+	kernel->skel = tacho_k__open_opts(&options);
 	if (!kernel->skel)
 		return errno ? -errno : -EINVAL;
 	programs_choose(kernel);
@@ -292,13 +306,15 @@ static void limits_raise(void)
 static int object_load(struct tacho_kernel *kernel, const struct tacho_area *h)
 {
 	libbpf_print_fn_t before = libbpf_set_print(complaint_take);
+	bool without_modules = false;
 	int error;
 
 	limits_raise();
 	do
-		error = object_try(kernel, h);
-	while (error && error != -EPERM && error != -ENOMEM && error != -EMFILE &&
-	       error != -ENFILE && program_refuse(kernel));
+		error = object_try(kernel, h, without_modules);
+	while (error && (modules_refuse(&without_modules, error) ||
+			 (error != -EPERM && error != -ENOMEM && error != -EMFILE &&
+			  error != -ENFILE && program_refuse(kernel))));
 	libbpf_set_print(before);
 	return error ? load_failed(kernel, error, h->size) : 0;
 }
