@@ -389,6 +389,18 @@ static void header_print(const struct log *log)
 	printf("%s\n", ui_color(UI_PLAIN));
 }
 
+/* Two numbers in a counter; one that is all ones is not known. */
+static void pair_print(uint32_t first, uint32_t second)
+{
+	char text[2][12] = { "?", "?" };
+
+	if (first != UINT32_MAX)
+		snprintf(text[0], sizeof(text[0]), "%u", first);
+	if (second != UINT32_MAX)
+		snprintf(text[1], sizeof(text[1]), "%u", second);
+	printf("  %5s %6s", text[0], text[1]);
+}
+
 static void row_print(struct log *log, const struct tacho_row *row)
 {
 	const struct tacho_event_entry *event = &log->events[row->event];
@@ -410,7 +422,7 @@ static void row_print(struct log *log, const struct tacho_row *row)
 	if (layout & TACHO_ENTRY_CORRESPONDENT)
 		printf("  %-*s", correspondent_width(log), whom ? whom : "-");
 	if ((layout & TACHO_ENTRY_COUNTER) && log_is_pair(event))
-		printf("  %5u %6u", (uint32_t)(row->counter >> 32), (uint32_t)row->counter);
+		pair_print((uint32_t)(row->counter >> 32), (uint32_t)row->counter);
 	else if (layout & TACHO_ENTRY_COUNTER)
 		printf("  %12llu%s", (unsigned long long)counter_of(log, row->event, row->counter),
 		       event->flags & TACHO_EVENT_TICKS ? " ns" : "");

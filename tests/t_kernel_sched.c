@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -126,6 +127,17 @@ static void load_pipes(void *arg)
 		;
 }
 
+/* Its workers are its children, and end when it does. */
+static void load_stress(void *arg)
+{
+	(void)arg;
+	if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
+		_exit(1);
+	execlp("stress-ng", "stress-ng", "--cpu", "1", "--switch", "1", "--fork", "1", "--pipe",
+	       "1", "--timer", "1", "--timeout", "3s", NULL);
+	_exit(127);
+}
+
 /* --- conservation ---------------------------------------------------------------------------- */
 
 struct books {
@@ -194,8 +206,11 @@ static void conserve(const char *what, void (*load)(void *), int nr)
 	       books.worst * 100, (unsigned long long)krig_lost(&rig));
 	T_EQ(krig_lost(&rig), 0);
 	T_OK(books.worst < 0.001);
-	for (int i = 0; i < nr; i++)
-		reap(pid[i]);
+	for (int i = 0; i < nr; i++) {
+		/* those with children of their own take these along */
+		kill(pid[i], load == load_stress ? SIGTERM : SIGKILL);
+		waitpid(pid[i], NULL, 0);
+	}
 	tacho_facts_destroy(books.facts);
 	krig_close(&rig);
 }
@@ -218,6 +233,13 @@ T_CASE(conservation_fork_storm)
 T_CASE(conservation_switches)
 {
 	conserve("pipes", load_pipes, 2);
+}
+
+T_CASE(conservation_stress_ng)
+{
+	if (system("command -v stress-ng >/dev/null") != 0)
+		T_SKIP("stress-ng is not installed");
+	conserve("stress-ng", load_stress, 1);
 }
 
 /* --- truth ----------------------------------------------------------------------------------- */
@@ -414,6 +436,100 @@ T_CASE(a_pipe_is_who_wakes_whom)
 	for (int i = 0; i < 2; i++)
 		reap(pid[i]);
 	krig_close(&rig);
+}
+
+/* Start perf on a task, in a place of its own for tracefs. Its output comes through the pipe. */
+static pid_t perf_start(pid_t task, int *output)
+{
+	char number[16];
+	int ends[2];
+	pid_t pid;
+
+	snprintf(number, sizeof(number), "%d", task);
+	if (pipe(ends))
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(ends[1], STDERR_FILENO);
+		dup2(ends[1], STDOUT_FILENO);
+		if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+			_exit(126);
+		/* it may be mounted already */
+		(void)mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
+		execlp("perf", "perf", "stat", "-x,", "-e", "sched:sched_waking", "-p", number,
+		       NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	*output = ends[0];
+	return pid;
+}
+
+/* The count in what perf prints, or -1. */
+static long perf_stop(pid_t pid, int output)
+{
+	char text[512] = "";
+	ssize_t len;
+
+	kill(pid, SIGINT);
+	len = read(output, text, sizeof(text) - 1);
+	close(output);
+	waitpid(pid, NULL, 0);
+	return len > 0 && strstr(text, "sched_waking") ? strtol(text, NULL, 10) : -1;
+}
+
+struct waker {
+	uint32_t domain;
+	uint64_t wakes;
+};
+
+static int row_by(void *arg, const struct tacho_row *row)
+{
+	struct waker *by = arg;
+
+	by->wakes += row->domain == by->domain;
+	return 0;
+}
+
+/*
+ * Wake-ups by a task, counted by perf and by us. perf also counts what interrupts wake while it has the
+ * CPU; by us that is nobody's.
+ */
+T_CASE(wakes_are_those_of_perf)
+{
+	int to[2], from[2], output = -1, cpu = cpus_online() - 1;
+	struct waker by = { 0 };
+	struct talk a, b;
+	struct krig rig;
+	pid_t pid[2], perf;
+	long count;
+
+	KRIG_NEED(krig_open(&rig, TACHO_BY_PROCESS));
+	T_NEED(pipe(to) == 0 && pipe(from) == 0);
+	a = (struct talk){ from[0], to[1], cpu, true };
+	b = (struct talk){ to[0], from[1], cpu, false };
+	T_NEED(krig_log(&rig, TACHO_K_IPC_WAKE, 1 << 16) == 0);
+	pid[1] = child(talk, &b); /* waits */
+	perf = perf_start(pid[1], &output);
+	usleep(500000);
+	T_NEED(krig_enable(&rig) == 0);
+	pid[0] = child(talk, &a);
+	wait_done(pid[0]);
+	wait_done(pid[1]);
+	T_EQ(tacho_kernel_tend(rig.kernel, NULL), 0);
+	by.domain = tacho_kernel_task_domain(rig.kernel, pid[1]);
+	krig_read(&rig, row_by, &by);
+	count = perf_stop(perf, output);
+	for (int i = 0; i < 2; i++)
+		reap(pid[i]);
+	krig_close(&rig);
+	if (count < 0)
+		T_SKIP("perf does not count sched_waking here");
+	printf("     %ld by perf, %llu rows\n", count, (unsigned long long)by.wakes);
+	T_OK(by.wakes >= MESSAGES);
+	T_OK((long)by.wakes <= count);
+	T_OK(count <= (long)by.wakes + (long)by.wakes / 20 + 20);
 }
 
 struct datagrams {
