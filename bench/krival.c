@@ -605,8 +605,8 @@ static int bpftrace_on(char *why, size_t why_size)
 	static const char *const programs[KRIVAL_NR_EVENTS] = {
 		"tracepoint:sched:sched_switch { @[pid] = count(); }",
 		"tracepoint:sched:sched_waking { @[pid] = count(); }",
-		"tracepoint:raw_syscalls:sys_enter,tracepoint:raw_syscalls:sys_exit"
-		" { @[pid] = count(); }",
+		("tracepoint:raw_syscalls:sys_enter,tracepoint:raw_syscalls:sys_exit"
+		 " { @[pid] = count(); }"),
 	};
 	const char *const argv[] = { "bpftrace", "-q",	     "-e", programs[state.event],
 				     "-c",	 "/bin/cat", NULL };
