@@ -373,3 +373,19 @@ int bench_child(struct bench *bench, int (*child)(void *arg), void *arg, unsigne
 			return -errno;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
 }
+
+uint64_t bench_switches(void)
+{
+	FILE *file = fopen("/proc/stat", "re");
+	unsigned long long value = 0;
+	char *line = NULL;
+	size_t size = 0;
+
+	while (file && getline(&line, &size, file) > 0)
+		if (sscanf(line, "ctxt %llu", &value) == 1)
+			break;
+	free(line);
+	if (file)
+		fclose(file);
+	return value;
+}

@@ -105,6 +105,8 @@ void bench_skip(const struct bench *bench, const char *name, const char *format,
 int bench_status(const struct bench *bench);
 
 uint64_t bench_monotonic_ns(void);
+/* Switches of the whole machine since it was started. */
+uint64_t bench_switches(void);
 
 static inline uint64_t bench_ticks(void)
 {

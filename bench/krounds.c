@@ -34,23 +34,6 @@ struct run {
 
 static uint64_t again_ns; /* spent on repetitions that were done again */
 
-/* Switches of the whole machine since it was started. */
-static uint64_t machine_switches(void)
-{
-	FILE *file = fopen("/proc/stat", "re");
-	unsigned long long value = 0;
-	char *line = NULL;
-	size_t size = 0;
-
-	while (file && getline(&line, &size, file) > 0)
-		if (sscanf(line, "ctxt %llu", &value) == 1)
-			break;
-	free(line);
-	if (file)
-		fclose(file);
-	return value;
-}
-
 /* --- did all of them arrive? -------------------------------------------------------------- */
 
 static enum krounds_what rival_what(enum krival_event event)
@@ -201,7 +184,7 @@ static int leave_out(const struct run *run, struct krounds_case *c, const char *
 
 static int repeat_rival(const struct run *run, struct krounds_case *c, double *ticks)
 {
-	uint64_t before = machine_switches();
+	uint64_t before = bench_switches();
 	struct krounds_sample sample;
 	struct krival_count count;
 	char why[200] = "";
@@ -218,7 +201,7 @@ static int repeat_rival(const struct run *run, struct krounds_case *c, double *t
 		return error;
 	if (count.is_known)
 		check(run, c, rival_what(c->event), count.events, count.lost, &sample,
-		      machine_switches() - before);
+		      bench_switches() - before);
 	else if (!run->prove)
 		c->per_unit += (double)sample.happened[rival_what(c->event)] / (double)sample.units;
 	*ticks = sample.ticks;
@@ -227,7 +210,7 @@ static int repeat_rival(const struct run *run, struct krounds_case *c, double *t
 
 static int repeat_ours(const struct run *run, struct krounds_case *c, double *ticks)
 {
-	uint64_t before = machine_switches();
+	uint64_t before = bench_switches();
 	struct krounds_sample sample;
 	struct kself_count count;
 	char why[200] = "";
@@ -240,7 +223,7 @@ static int repeat_ours(const struct run *run, struct krounds_case *c, double *ti
 		return leave_out(run, c, why);
 	for (uint32_t i = 0; i < c->ours.nr_events && !error; i++)
 		check(run, c, c->what[i], count.rows[i], count.lost, &sample,
-		      machine_switches() - before);
+		      bench_switches() - before);
 	*ticks = sample.ticks;
 	return error;
 }

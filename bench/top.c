@@ -154,23 +154,6 @@ static void load_close(struct load *load)
 	load->nr = 0;
 }
 
-/* Switches of the whole machine since it was started. */
-static uint64_t machine_switches(void)
-{
-	FILE *file = fopen("/proc/stat", "re");
-	unsigned long long value = 0;
-	char *line = NULL;
-	size_t size = 0;
-
-	while (file && getline(&line, &size, file) > 0)
-		if (sscanf(line, "ctxt %llu", &value) == 1)
-			break;
-	free(line);
-	if (file)
-		fclose(file);
-	return value;
-}
-
 /* --- one repetition ----------------------------------------------------------------------- */
 
 struct sample {
@@ -225,13 +208,13 @@ static int measure_analysis(const struct top_case *c, struct sample *sample, cha
 	start = bench_monotonic_ns();
 	cpu = own_seconds();
 	rows = analysis.rows;
-	switches = machine_switches();
+	switches = bench_switches();
 	if (!error)
 		error = analysis_loop(&analysis, start + bench.nr * 1000000u, -1);
 	seconds = (double)(bench_monotonic_ns() - start) / 1e9;
 	sample->percent = (own_seconds() - cpu) * 100 / seconds;
 	sample->rows = (double)(analysis.rows - rows) / seconds;
-	sample->switches = (double)(machine_switches() - switches) / seconds;
+	sample->switches = (double)(bench_switches() - switches) / seconds;
 	if (!error) {
 		tacho_kernel_disable(analysis.kernel, options.events, options.nr_events);
 		error = analysis_round(&analysis);
@@ -248,7 +231,7 @@ static int measure_analysis(const struct top_case *c, struct sample *sample, cha
 static int measure_floor(const struct top_case *c, struct sample *sample, char *why,
 			 size_t why_size)
 {
-	uint64_t start = bench_monotonic_ns(), switches = machine_switches();
+	uint64_t start = bench_monotonic_ns(), switches = bench_switches();
 	double seconds, cpu = own_seconds();
 	int error = analysis_loop(NULL, start + bench.nr * 1000000u, -1);
 
@@ -256,7 +239,7 @@ static int measure_floor(const struct top_case *c, struct sample *sample, char *
 	snprintf(why, why_size, "%s", strerror(-error));
 	seconds = (double)(bench_monotonic_ns() - start) / 1e9;
 	sample->percent = (own_seconds() - cpu) * 100 / seconds;
-	sample->switches = (double)(machine_switches() - switches) / seconds;
+	sample->switches = (double)(bench_switches() - switches) / seconds;
 	return error;
 }
 
@@ -362,7 +345,7 @@ static int command_read(FILE *file, pid_t pid, struct sample *sample)
 		if (tables++ == 0) {
 			start = bench_monotonic_ns();
 			first = process_ns(pid);
-			switches = machine_switches();
+			switches = bench_switches();
 		} else {
 			rows += rate_parse(own);
 		}
@@ -372,7 +355,7 @@ static int command_read(FILE *file, pid_t pid, struct sample *sample)
 	seconds = (double)(bench_monotonic_ns() - start) / 1e9;
 	sample->percent = (double)(process_ns(pid) - first) / (seconds * 1e7);
 	sample->rows = rows / (TOP_TABLES - 1);
-	sample->switches = (double)(machine_switches() - switches) / seconds;
+	sample->switches = (double)(bench_switches() - switches) / seconds;
 	return tables;
 }
 

@@ -2,48 +2,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # tacho top for real: wrong usage, no privileges, one table, JSON, domains, and the screen with its
 # keys on a pseudo-terminal, which is as it was before however the command ends.
+# shellcheck disable=SC1091,SC2034,SC2154 # what cli_common.sh has
 set -u
-build=$(cd "${1:?usage: top.sh BUILD-DIRECTORY}" && pwd)
-tacho=$build/tacho
-tmp=$(mktemp -d)
-pids=()
-cleanup() {
-	local pid
-	for pid in "${pids[@]}"; do
-		kill "$pid" 2>/dev/null
-	done
-	rm -rf "$tmp"
-}
-trap cleanup EXIT
-
-checks=0 bad=0
-fail() {
-	bad=$((bad + 1))
-	echo "not ok $*"
-	head -n 5 "$tmp/out" "$tmp/err" | cut -c 1-300 | sed 's/^/     /'
-}
+. "$(dirname "$0")/cli_common.sh"
 run() {
 	checks=$((checks + 1))
 	timeout 60 "$tacho" top "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
-}
-# refuse STATUS ARGUMENT...: refused with that status in one line.
-refuse() {
-	local want=$1 status
-	shift
-	run "$@"
-	status=$?
-	[ $status -eq "$want" ] || fail "top $*: status $status and not $want"
-	[ "$(wc -l <"$tmp/err")" -eq 1 ] || fail "top $*: $(wc -l <"$tmp/err") lines and not one"
-	[ ! -s "$tmp/out" ] || fail "top $*: something on standard output"
 }
 good() {
 	run "$@" || fail "top $*: status $?"
 	# an older kernel may lack an event
 	grep -v '^tacho top: this kernel does not give ' "$tmp/err" >&2 &&
 		fail "top $*: something on standard error"
-}
-has() {
-	grep -qE -- "$2" "$tmp/$1" || fail "no '$2' in std$1"
 }
 # json WHAT CODE: the last line of the output is d
 json() {
@@ -92,14 +62,13 @@ fi
 if [ "$(id -u)" -ne 0 ]; then
 	refuse 1 --once
 	echo "skip the rest: events of the kernel need root"
-	echo "$checks checks, $bad failed"
-	[ $bad -eq 0 ]
+	finish
 	exit
 fi
 if ! run --once; then
 	echo "skip the rest: $(cat "$tmp/err")"
 	echo "$checks checks, $bad failed"
-	[ $bad -eq 0 ] && exit 77
+	[ "$bad" -eq 0 ] && exit 77
 	exit 1
 fi
 
@@ -408,5 +377,4 @@ for how in keys interrupt term prompt crash; do
 		fail "screen, $how: $(tail -n 1 "$tmp/err")"
 done
 
-echo "$checks checks, $bad failed"
-[ $bad -eq 0 ]
+finish
