@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kernel_internal.h"
+#include "lib/internal.h"
 #include "object.h"
 
 /* How often cgroups, users and names are looked at again: no row tells that they changed. */
@@ -106,14 +106,6 @@ out:
 }
 
 /* ---- what the kernel tells ------------------------------------------------------------------------ */
-
-uint64_t tacho_k_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static int row_take(struct tacho_kernel *kernel, const struct tacho_row *row)
 {
@@ -235,7 +227,7 @@ int tacho_k_binding_start(struct tacho_kernel *kernel)
 {
 	int error;
 
-	kernel->rescanned_ns = tacho_k_now_ns();
+	kernel->rescanned_ns = tacho_i_clock_read(TACHO_SOURCE_MONOTONIC);
 	if (kernel->binder_started) {
 		error = principals_clear(kernel);
 		tacho_binder_lost(kernel->binder);
@@ -252,7 +244,7 @@ int tacho_k_binding_start(struct tacho_kernel *kernel)
 
 int tacho_k_binding_tend(struct tacho_kernel *kernel)
 {
-	const uint64_t now = tacho_k_now_ns();
+	const uint64_t now = tacho_i_clock_read(TACHO_SOURCE_MONOTONIC);
 	bool lost = false;
 	int error;
 

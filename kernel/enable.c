@@ -24,6 +24,7 @@
 
 #include "hypervisor.h"
 #include "kernel_internal.h"
+#include "lib/internal.h"
 #include "object.h"
 
 #define PMC_EVENTS                                                                                 \
@@ -284,11 +285,10 @@ static void active_set(struct tacho_kernel *kernel)
 /* From when on the beginning of a span is one. */
 static void since_set(struct tacho_kernel *kernel, uint64_t had)
 {
-	struct timespec now;
+	const uint64_t now = tacho_i_clock_read(TACHO_SOURCE_MONOTONIC);
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	for (uint32_t id = 0; id < TACHO_K_NR; id++) {
-		uint64_t since = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+		uint64_t since = now;
 
 		if (!(kernel->enabled >> id & 1))
 			since = UINT64_MAX;
@@ -409,7 +409,7 @@ int tacho_k_enable_cpus(struct tacho_kernel *kernel)
 			percpu_close(&kernel->timer, kernel->nr_cpus);
 			error = timer_start(kernel);
 		}
-		if (kernel->enabled & PMC_EVENTS) {
+		if (!error && (kernel->enabled & PMC_EVENTS)) {
 			counters_stop(kernel);
 			error = counters_start(kernel);
 		}

@@ -213,7 +213,7 @@ int BPF_PROG(ipc_pipe, struct pt_regs *regs, long result)
 	if (!part)
 		return 0;
 	domain = current_domain(part);
-	if (!event_route(part, TACHO_K_IPC_PIPE, domain))
+	if (!tacho_bpf_route(&geometry, part, TACHO_K_IPC_PIPE, domain))
 		return 0;
 	if (from >= 0 && is_pipe(file_of(from)))
 		log_data(part, TACHO_K_IPC_PIPE, domain, 1, (__u64)result, 0);

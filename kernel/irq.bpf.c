@@ -41,7 +41,8 @@ static __always_inline struct here *here_get(void)
 
 static __always_inline __u64 span_begin(void *part, __u32 event)
 {
-	return event_route(part, event, current_domain(part)) ? bpf_ktime_get_ns() : 0;
+	return tacho_bpf_route(&geometry, part, event, current_domain(part)) ? bpf_ktime_get_ns()
+									     : 0;
 }
 
 static __always_inline void span_end(void *part, __u32 event, __u32 data, __u64 since)
@@ -138,7 +139,7 @@ int BPF_PROG(lock_begin, void *lock, unsigned int flags)
 	struct here *cpu;
 	__u32 n;
 
-	if (!part || !event_route(part, TACHO_K_LOCK, current_domain(part)))
+	if (!part || !tacho_bpf_route(&geometry, part, TACHO_K_LOCK, current_domain(part)))
 		return 0;
 	if ((flags & LCB_F_SPIN) && !(flags & LCB_F_MUTEX)) {
 		cpu = here_get();

@@ -133,14 +133,6 @@ static __always_inline __u32 current_domain(void *part)
 	return running_domain(part, bpf_get_current_task_btf());
 }
 
-/* Where that event of that domain goes; 0: nowhere. For programs that have work to do before. */
-static __always_inline __u32 event_route(void *part, __u32 event, __u32 domain)
-{
-	__u64 cell = event * (geometry.domain_mask + 1ull) + (domain & geometry.domain_mask);
-
-	return *(volatile __u32 *)(part + geometry.routes_off + cell * sizeof(__u32));
-}
-
 /* Counter of the task events. */
 static __always_inline __u64 task_ids(struct task_struct *task)
 {

@@ -136,26 +136,23 @@ static int64_t percpu_offset(const struct btf *btf, const char *name)
 	return -1;
 }
 
-/* Where the preemption count of x86 is, from the run queue of the same CPU; 0: not known. */
-static int64_t preempt_from_rq(const struct btf *btf)
+/* How far a per-CPU variable is from the run queue of the same CPU; 0: not known. */
+static int64_t percpu_from_rq(const struct btf *btf, const char *name)
 {
-	int64_t rq = percpu_offset(btf, "runqueues");
-	int64_t count = percpu_offset(btf, "__preempt_count");
-
-	if (count < 0)
-		count = percpu_offset(btf, "pcpu_hot"); /* behind the pointer to the task */
-	else
-		return rq < 0 ? 0 : count - rq;
-	return rq < 0 || count < 0 ? 0 : count + (int64_t)sizeof(void *) - rq;
-}
-
-/* Where a CPU of x86 has the offset of its variables, from its run queue; 0: not known. */
-static int64_t this_cpu_off_from_rq(const struct btf *btf)
-{
-	int64_t rq = percpu_offset(btf, "runqueues");
-	int64_t offset = percpu_offset(btf, "this_cpu_off");
+	int64_t rq = percpu_offset(btf, "runqueues"), offset = percpu_offset(btf, name);
 
 	return rq < 0 || offset < 0 ? 0 : offset - rq;
+}
+
+/* The preemption count of x86: a variable, or a field of pcpu_hot behind the pointer to the task. */
+static int64_t preempt_from_rq(const struct btf *btf)
+{
+	int64_t off = percpu_from_rq(btf, "__preempt_count"), hot;
+
+	if (off)
+		return off;
+	hot = percpu_from_rq(btf, "pcpu_hot");
+	return hot ? hot + (int64_t)sizeof(void *) : 0;
 }
 
 static int area_plan(struct tacho_kernel *kernel, const struct tacho_kernel_options *options,
@@ -228,7 +225,7 @@ static int object_prepare(struct tacho_kernel *kernel, const struct tacho_area *
 		btf__find_by_name_kind(kernel->btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
 	skel->rodata->fresh_for = kernel->fresh_for;
 	skel->rodata->preempt_from_rq = preempt_from_rq(kernel->btf);
-	skel->rodata->this_cpu_off_from_rq = this_cpu_off_from_rq(kernel->btf);
+	skel->rodata->this_cpu_off_from_rq = percpu_from_rq(kernel->btf, "this_cpu_off");
 	return error;
 }
 
@@ -398,6 +395,8 @@ static int kernel_open(struct tacho_kernel *kernel, const struct tacho_kernel_op
 		return error;
 	kernel->nr_cpus = h.nr_cpus;
 	error = object_load(kernel, &h);
+	btf__free(kernel->btf); /* megabytes that nobody asks again */
+	kernel->btf = NULL;
 	if (!error)
 		error = area_adopt(kernel, &h);
 	if (!error)
@@ -484,7 +483,7 @@ static void nested_take(struct tacho_kernel *kernel)
 
 int tacho_kernel_tend(struct tacho_kernel *kernel, bool *changed)
 {
-	const uint64_t now = tacho_k_now_ns();
+	const uint64_t now = tacho_i_clock_read(TACHO_SOURCE_MONOTONIC);
 	int error = tacho_k_binding_tend(kernel);
 
 	if (kernel->dropped || now - kernel->looked_ns >= LOOK_NS) {

@@ -41,8 +41,8 @@ struct tacho_kernel_options {
 	enum tacho_kernel_by by;
 	const char *const *rules; /* "NAME=KIND:GLOB", first match wins */
 	size_t nr_rules;
-	const char *
-		counters[4]; /* of cpu.pmc0..3, names as in tacho_kernel_counters [the best here] */
+	/* of cpu.pmc0..3, names as in counters.c [the best here] */
+	const char *counters[4];
 };
 
 struct tacho_kernel;
@@ -56,8 +56,8 @@ int tacho_kernel_open(struct tacho_kernel **kernel, const struct tacho_kernel_op
 void tacho_kernel_close(struct tacho_kernel *kernel);
 
 struct tacho_memory *tacho_kernel_memory(struct tacho_kernel *kernel);
-const char *tacho_kernel_error(
-	const struct tacho_kernel *kernel); /* of the last call that failed */
+/* Of the last call that failed. */
+const char *tacho_kernel_error(const struct tacho_kernel *kernel);
 
 /* The event table: TACHO_K_NR entries, by id. kind 0: this kernel has no source for it. */
 const struct tacho_event_entry *tacho_kernel_events(const struct tacho_kernel *kernel);

@@ -27,7 +27,7 @@ struct tacho_k_percpu {
 
 struct tacho_kernel {
 	struct tacho_k *skel;
-	struct btf *btf; /* of the kernel */
+	struct btf *btf; /* of the kernel, until the programs are loaded */
 	struct tacho_memory memory; /* base: the mapped area */
 	struct tacho_view view; /* the same, to read it */
 	struct tacho_event_entry events[TACHO_K_NR];
@@ -100,8 +100,6 @@ int tacho_k_share_tend(struct tacho_kernel *kernel);
 void tacho_k_share_close(struct tacho_kernel *kernel);
 
 /* binding.c: tasks to principals */
-
-uint64_t tacho_k_now_ns(void); /* CLOCK_MONOTONIC */
 
 /* TACHO_FRESH_*: which children the kernel makes principals of their own. */
 uint32_t tacho_k_binding_fresh(enum tacho_kernel_by by);

@@ -44,7 +44,7 @@ int BPF_PROG(mem_rss, struct mm_struct *mm, int kind)
 	if (!part)
 		return 0;
 	domain = mm_domain(part, mm);
-	if (domain == TACHO_NONE || !event_route(part, TACHO_K_MEM_RSS, domain))
+	if (domain == TACHO_NONE || !tacho_bpf_route(&geometry, part, TACHO_K_MEM_RSS, domain))
 		return 0;
 	pages = rss_pages(mm, (__u32)kind, &counters);
 	for (__u32 cpu = 0; counters && cpu < geometry.nr_cpus && cpu < BASES; cpu++)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "kernel_internal.h"
+#include "lib/internal.h"
 #include "object.h"
 #include "refs.h"
 
@@ -33,9 +34,8 @@ static uint64_t half(uint64_t pages)
 static void found(void *arg, uint32_t domain, uint32_t other, uint64_t referenced, uint64_t written)
 {
 	struct found *found = arg;
-	uint64_t args[] = { TACHO_K_MEM_SHARED, domain, other,
-			    half(referenced) << 32 | half(written) };
-	LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = args, .ctx_size_in = sizeof(args));
+	struct tacho_k_emit row = { domain, other, half(referenced) << 32 | half(written) };
+	LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &row, .ctx_size_in = sizeof(row));
 
 	if (referenced == 0 && written == 0)
 		return; /* nothing happened */
@@ -78,7 +78,7 @@ int tacho_kernel_sample_shared(struct tacho_kernel *kernel, const uint32_t *only
 	/* most processes share nothing: they may wait for some tens of samples */
 	static const struct tacho_refs_options lazy = { .lazy = 25 };
 	struct found what = { kernel, 0 };
-	const uint64_t now = tacho_k_now_ns();
+	const uint64_t now = tacho_i_clock_read(TACHO_SOURCE_MONOTONIC);
 	char why[120];
 	int error = 0;
 
@@ -98,7 +98,7 @@ int tacho_kernel_sample_shared(struct tacho_kernel *kernel, const uint32_t *only
 
 int tacho_k_share_tend(struct tacho_kernel *kernel)
 {
-	const uint64_t now = tacho_k_now_ns();
+	const uint64_t now = tacho_i_clock_read(TACHO_SOURCE_MONOTONIC);
 
 	if (!(kernel->enabled & TACHO_K_BIT(MEM_SHARED)) || kernel->shared_ms == UINT32_MAX ||
 	    now - kernel->sampled_ns < kernel->shared_ms * 1000000ull)

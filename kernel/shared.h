@@ -56,9 +56,8 @@ struct tacho_k_bind {
 	tacho_u32 flags; /* TACHO_TASK_* */
 };
 
-/* The argument of the program that logs on behalf of the session. */
+/* A row of mem.shared, from the session to the program that logs it. */
 struct tacho_k_emit {
-	tacho_u64 event;
 	tacho_u64 domain;
 	tacho_u64 correspondent;
 	tacho_u64 counter;

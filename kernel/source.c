@@ -21,9 +21,9 @@
 #define BLOCK	  (B(IO_BLOCK) | B(IO_BLOCK_BYTES))
 
 const struct tacho_k_source tacho_k_sources[] = {
-	{ "task_new", "task_newtask", 0, 0, TACHO_K_TASKS, 0 },
-	{ "task_exec", "sched_process_exec", 0, 0, TACHO_K_TASKS, 0 },
-	{ "task_exit", "sched_process_exit", 0, 0, TACHO_K_TASKS, 0 },
+	{ "task_new", "task_newtask", B(TASK_NEW) | B(TASK_TRACK), 0, TACHO_K_TASKS, 0 },
+	{ "task_exec", "sched_process_exec", B(TASK_EXEC) | B(TASK_TRACK), 0, TACHO_K_TASKS, 0 },
+	{ "task_exit", "sched_process_exit", B(TASK_EXIT) | B(TASK_TRACK), 0, TACHO_K_TASKS, 0 },
 	{ "bind_tasks", NULL, 0, 0, TACHO_K_RUN, 0 },
 	{ "start_running", NULL, 0, 0, TACHO_K_RUN, 0 },
 	{ "emit", NULL, B(MEM_SHARED), 0, TACHO_K_RUN, 0 },
@@ -167,9 +167,6 @@ static bool event_has_source(uint32_t id, const struct btf *btf, char *why, size
 		if (source->way == TACHO_K_ALWAYS)
 			return false;
 	}
-	if (id == TACHO_K_TASK_NEW || id == TACHO_K_TASK_EXEC || id == TACHO_K_TASK_EXIT ||
-	    id == TACHO_K_TASK_TRACK)
-		return true;
 	for (i = 0; i < tacho_k_nr_sources; i++)
 		if ((tacho_k_sources[i].events >> id & 1) && ways[tacho_k_sources[i].way])
 			return true;

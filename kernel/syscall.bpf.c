@@ -36,7 +36,7 @@ int BPF_PROG(syscall_enter, struct pt_regs *regs, long number)
 		return 0;
 	cpu = part;
 	if (cpu->running_since) { /* the domain is known without looking up the task */
-		route = event_route(part, TACHO_K_SYSCALL, cpu->running_domain);
+		route = tacho_bpf_route(&geometry, part, TACHO_K_SYSCALL, cpu->running_domain);
 		if (!route)
 			return 0;
 	}
@@ -44,7 +44,8 @@ int BPF_PROG(syscall_enter, struct pt_regs *regs, long number)
 	if (!state)
 		return 0;
 	if (!route)
-		route = event_route(part, TACHO_K_SYSCALL, principal_domain(state->principal));
+		route = tacho_bpf_route(&geometry, part, TACHO_K_SYSCALL,
+					principal_domain(state->principal));
 	if (!route)
 		return 0;
 	state->syscall_nr = (__u32)number;

@@ -154,15 +154,15 @@ int start_running(void *ctx)
 	return 0;
 }
 
-/* Run by the session: a row of something that user space found out. */
+/* Run by the session: a row of mem.shared, which user space found out. */
 SEC("raw_tp")
-int emit(struct bpf_raw_tracepoint_args *ctx)
+int emit(const struct tacho_k_emit *what)
 {
 	void *part = area_part();
 
 	if (part)
-		log_domain(part, TACHO_K_MEM_SHARED, (__u32)ctx->args[1] & geometry.domain_mask,
-			   (__u32)ctx->args[2], ctx->args[3], 0);
+		log_domain(part, TACHO_K_MEM_SHARED, (__u32)what->domain & geometry.domain_mask,
+			   (__u32)what->correspondent, what->counter, 0);
 	return 0;
 }
 

@@ -158,24 +158,40 @@ TACHO__INLINE int tacho__bpf_sample(void *at)
 	return 1;
 }
 
+/* Where a pair of event and domain stands in the routes and in the samples. */
+TACHO__INLINE tacho_u64 tacho__bpf_cell(const volatile struct tacho_geometry *geometry,
+					tacho_u32 event, tacho_u32 domain)
+{
+	return event * (geometry->domain_mask + 1ull) + (domain & geometry->domain_mask);
+}
+
+/* The route of an event of a domain; 0: nowhere. Also for programs with work to do before they log. */
+TACHO__INLINE tacho_u32 tacho_bpf_route(const volatile struct tacho_geometry *geometry,
+					const void *of_cpu, tacho_u32 event, tacho_u32 domain)
+{
+	const unsigned char *part = of_cpu;
+
+	return *(
+		const volatile tacho_u32 *)(const void *)(part + geometry->routes_off +
+							  tacho__bpf_cell(geometry, event, domain) *
+								  sizeof(tacho_u32));
+}
+
 /* The whole operation, in the part of this CPU. */
 TACHO__INLINE void tacho_bpf_log(const volatile struct tacho_geometry *geometry, void *of_cpu,
 				 const struct tacho_bpf_event *event)
 {
-	tacho_u64 domain = event->domain & geometry->domain_mask, cell;
 	unsigned char *part = of_cpu;
 	tacho_u32 route;
 
 	if (!event->is_data && event->domain == event->correspondent)
 		return;
-	cell = event->event * (geometry->domain_mask + 1ull) + domain;
-	route = *(volatile tacho_u32 *)(void *)(part + geometry->routes_off +
-						cell * sizeof(tacho_u32));
-	if (route & TACHO_ROUTE_SAMPLED) {
-		if (!tacho__bpf_sample(part + geometry->samples_off +
-				       cell * sizeof(struct tacho_sample)))
-			return;
-	}
+	route = tacho_bpf_route(geometry, part, event->event, event->domain);
+	if ((route & TACHO_ROUTE_SAMPLED) &&
+	    !tacho__bpf_sample(part + geometry->samples_off +
+			       tacho__bpf_cell(geometry, event->event, event->domain) *
+				       sizeof(struct tacho_sample)))
+		return;
 	if (route & ~TACHO_ROUTE_SAMPLED)
 		tacho__bpf_put(geometry, part, route, event);
 }
