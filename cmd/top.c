@@ -45,7 +45,6 @@ static const struct ui_option options[] = {
 	{ "domain-by", OPT_BY, "KIND",
 	  "what the others are: process, thread, cgroup, user or vm\n"
 	  "[process]" },
-	{ "by", OPT_BY, "KIND", "the same" },
 	{ "sort", OPT_SORT, "KEY", "cpu, wait, wakes, faults, rss, io, net or name [cpu]" },
 	{ "filter", OPT_FILTER, "NAME",
 	  "only domains with this in their name, or like this\n"

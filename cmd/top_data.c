@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <math.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -272,34 +271,6 @@ static void online_read(struct top_data *data)
 		fclose(file);
 }
 
-/*
- * A CPU that does not switch, because it idles or one task has it, is not known before it does: we
- * visit it, which is a switch. Where we may not run, the first slice is missing.
- */
-static void cpus_visit(struct top_data *data)
-{
-	const uint32_t nr = data->view.header.nr_cpus;
-	const size_t size = CPU_ALLOC_SIZE(nr);
-	cpu_set_t *before = CPU_ALLOC(nr), *one = CPU_ALLOC(nr);
-	uint32_t cpu, domain;
-	uint64_t since;
-
-	if (!before || !one || sched_getaffinity(0, size, before))
-		goto out;
-	for (cpu = 0; cpu < nr; cpu++) {
-		if (!data->online[cpu] ||
-		    tacho_view_running(&data->view, cpu, &domain, &since) != -ENODATA)
-			continue;
-		CPU_ZERO_S(size, one);
-		CPU_SET_S(cpu, size, one);
-		sched_setaffinity(0, size, one);
-	}
-	sched_setaffinity(0, size, before);
-out:
-	CPU_FREE(one);
-	CPU_FREE(before);
-}
-
 static int logs_open(struct top_data *data, char *why, size_t why_size)
 {
 	const struct tacho_memory *memory = tacho_kernel_memory(data->kernel);
@@ -343,7 +314,6 @@ static int events_start(struct top_data *data)
 		return -EOPNOTSUPP;
 	}
 	online_read(data);
-	cpus_visit(data);
 	return data->choice->vms ? top_data_vms(data) : 0;
 }
 

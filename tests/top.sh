@@ -35,7 +35,7 @@ refuse 2 --onc
 refuse 2 --help=x
 good --help
 has out '^usage: tacho top '
-for pair in by= by=x domain-by=cpu sort= sort=x rows=0 rows=x rows=-1 count=0 count=x interval=0 \
+for pair in domain-by= domain-by=cpu sort= sort=x rows=0 rows=x rows=-1 count=0 count=x interval=0 \
 	interval=x interval=nan interval=0.01 interval=1e6 events=x events= domain= domain=x domain=x= \
 	domain=x=y domain=x=pid: domain=x=nonsense:y domain=system=pid:1 domain=x=pid:y \
 	filter=$(printf 'x%.0s' {1..70}); do
@@ -181,8 +181,8 @@ if unshare -p -f --mount-proc true 2>"$tmp/err"; then
 	json "in a pid namespace" 'assert d["knows_host"] is False'
 fi
 for by in thread cgroup user vm; do
-	good --once --json --by $by
-	json "--by $by" "
+	good --once --json --domain-by $by
+	json "--domain-by $by" "
 assert d['by'] == '$by' and d['domains']
 assert abs(d['accounted_percent'] - 100) <= 0.1, d['accounted_percent']"
 done
