@@ -13,63 +13,44 @@
 
 #include "facts/facts.h"
 
+#include "bytes.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 #define DOMAINS 5u
 #define CPUS	3u
 
 struct state {
-	const uint8_t *data;
-	size_t len;
+	struct bytes in;
 	struct tacho_facts *facts;
 	uint64_t rows; /* given */
 	bool is_even; /* this interval has no sum and no domain that was forgotten */
 };
 
-#define CHECK(cond)                                                                                \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			__builtin_trap();                                                          \
-	} while (0)
-
-static uint64_t take(struct state *s, unsigned int bytes)
-{
-	uint64_t value = 0;
-
-	while (bytes-- > 0) {
-		value <<= 8;
-		if (s->len > 0) {
-			value |= *s->data++;
-			s->len--;
-		}
-	}
-	return value;
-}
-
 /* A number that exists, more often than not. */
 static uint32_t take_number(struct state *s, uint32_t nr)
 {
-	uint32_t how = (uint32_t)take(s, 1);
+	uint32_t how = (uint32_t)take(&s->in, 1);
 
-	return how < 8 ? (uint32_t)take(s, 4) : how % (nr + 1);
+	return how < 8 ? (uint32_t)take(&s->in, 4) : how % (nr + 1);
 }
 
 /* A time that is small, or anything. */
 static uint64_t take_time(struct state *s)
 {
-	return take(s, 1) < 8 ? take(s, 8) : take(s, 2);
+	return take(&s->in, 1) < 8 ? take(&s->in, 8) : take(&s->in, 2);
 }
 
 static void rows_raw(struct state *s)
 {
-	size_t nr = take(s, 1) % 8;
+	size_t nr = take(&s->in, 1) % 8;
 	struct tacho_row *rows = malloc((nr ? nr : 1) * sizeof(*rows));
 	unsigned char *bytes = (unsigned char *)rows;
 
 	if (!rows)
 		return;
 	for (size_t i = 0; i < nr * sizeof(*rows); i++)
-		bytes[i] = (unsigned char)take(s, 1);
+		bytes[i] = (unsigned char)take(&s->in, 1);
 	tacho_facts_rows(s->facts, rows, nr);
 	s->rows += nr;
 	free(rows);
@@ -140,7 +121,7 @@ static void end(struct state *s)
 		const struct tacho_facts_domain *domain = tacho_facts_domain(s->facts, i);
 
 		charged -= domain->service_ns;
-		tacho_facts_quantile(domain->slice_hist, (double)take(s, 1) / 255);
+		tacho_facts_quantile(domain->slice_hist, (double)take(&s->in, 1) / 255);
 	}
 	CHECK(charged == 0 || !s->is_even);
 	s->is_even = true;
@@ -154,12 +135,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		running,  running,     forget,	    lists_look,	 end,	      end,
 	};
 	const struct tacho_facts_options options = { .nr_domains = DOMAINS, .nr_cpus = CPUS };
-	struct state s = { .data = data, .len = len, .is_even = true };
+	struct state s = { .in = { data, len }, .is_even = true };
 
 	if (tacho_facts_create(&s.facts, &options))
 		return 0;
-	while (s.len > 0)
-		operation[take(&s, 1) % (sizeof(operation) / sizeof(operation[0]))](&s);
+	while (s.in.len > 0)
+		operation[take(&s.in, 1) % (sizeof(operation) / sizeof(operation[0]))](&s);
 	tacho_facts_destroy(s.facts);
 	return 0;
 }

@@ -14,6 +14,8 @@
 
 #include <tacho/reader.h>
 
+#include "bytes.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 #define CPUS	2u
@@ -26,8 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 #define ROWS	300u
 
 struct state {
-	const uint8_t *data;
-	size_t len;
+	struct bytes in;
 	unsigned char *area;
 	struct tacho_view view;
 	struct tacho_cursor cursor[CURSORS];
@@ -37,40 +38,20 @@ struct state {
 	struct tacho_row row[ROWS];
 };
 
-#define CHECK(cond)                                                                                \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			__builtin_trap();                                                          \
-	} while (0)
-
-static uint64_t take(struct state *s, unsigned int bytes)
-{
-	uint64_t value = 0;
-
-	while (bytes-- > 0) {
-		value <<= 8;
-		if (s->len > 0) {
-			value |= *s->data++;
-			s->len--;
-		}
-	}
-	return value;
-}
-
 /* A value as a liar would choose it: near an edge, or anything. */
 static uint64_t take_value(struct state *s)
 {
-	uint64_t how = take(s, 1), power = 1ull << (how >> 2);
+	uint64_t how = take(&s->in, 1), power = 1ull << (how >> 2);
 
 	switch (how & 3) {
 	case 0:
-		return take(s, 1);
+		return take(&s->in, 1);
 	case 1:
-		return power - (take(s, 1) & 3);
+		return power - (take(&s->in, 1) & 3);
 	case 2:
 		return power - 1;
 	default:
-		return take(s, 8);
+		return take(&s->in, 8);
 	}
 }
 
@@ -125,8 +106,8 @@ static void area_make(struct state *s)
 
 static void lie_control(struct state *s)
 {
-	struct tacho_control *control = control_at(s, take(s, 1));
-	uint64_t what = take(s, 1) % 6, value = take_value(s);
+	struct tacho_control *control = control_at(s, take(&s->in, 1));
+	uint64_t what = take(&s->in, 1) % 6, value = take_value(s);
 
 	switch (what) {
 	case 0:
@@ -152,10 +133,10 @@ static void lie_control(struct state *s)
 
 static void lie_words(struct state *s)
 {
-	uint64_t in_header = take(s, 1) & 1;
+	uint64_t in_header = take(&s->in, 1) & 1;
 	uint64_t words = in_header ? sizeof(struct tacho_area) / 8 : SIZE / 8;
-	uint64_t *word = (uint64_t *)(void *)s->area + take(s, 2) % words;
-	uint64_t half = take(s, 1) & 3, value = take_value(s);
+	uint64_t *word = (uint64_t *)(void *)s->area + take(&s->in, 2) % words;
+	uint64_t half = take(&s->in, 1) & 3, value = take_value(s);
 
 	/* most fields of the header have 32 bits: leave their neighbour alone */
 	if (half == 0)
@@ -182,9 +163,9 @@ static void view_open(struct state *s)
 
 static void cursor_read(struct state *s)
 {
-	struct tacho_cursor *cursor = &s->cursor[take(s, 1) % CURSORS];
+	struct tacho_cursor *cursor = &s->cursor[take(&s->in, 1) % CURSORS];
 	const struct tacho_cursor before = *cursor;
-	size_t max = take(s, 2) % (ROWS + 1);
+	size_t max = take(&s->in, 2) % (ROWS + 1);
 	size_t got = tacho_cursor_read(cursor, &s->view, s->row, max);
 
 	CHECK(got <= max);
@@ -200,7 +181,7 @@ static void window_open(struct state *s)
 	const unsigned char *body;
 	struct tacho_window *w = &s->window;
 
-	s->opened = &s->cursor[take(s, 1) % CURSORS];
+	s->opened = &s->cursor[take(&s->in, 1) % CURSORS];
 	if (tacho_window_open(w, s->opened, &s->view)) {
 		s->opened = NULL;
 		return;
@@ -239,9 +220,9 @@ static void window_shrink(struct state *s)
 	if (!s->opened)
 		return;
 	if (w->begin != w->end)
-		w->begin += take(s, 1) % (w->end - w->begin);
+		w->begin += take(&s->in, 1) % (w->end - w->begin);
 	if (w->begin != w->end)
-		w->end -= take(s, 1) % (w->end - w->begin);
+		w->end -= take(&s->in, 1) % (w->end - w->begin);
 }
 
 static void window_close(struct state *s)
@@ -262,8 +243,8 @@ static void window_next(struct state *s)
 
 static void merge(struct state *s)
 {
-	uint64_t what = take(s, 1), rows, lost;
-	size_t max = take(s, 2) % (ROWS + 1);
+	uint64_t what = take(&s->in, 1), rows, lost;
+	size_t max = take(&s->in, 2) % (ROWS + 1);
 
 	if (!s->merge && tacho_merge_open(&s->merge, &s->view))
 		return;
@@ -295,11 +276,12 @@ static void ask(struct state *s)
 
 static void cursor_init(struct state *s)
 {
-	struct tacho_cursor *cursor = &s->cursor[take(s, 1) % CURSORS];
+	struct tacho_cursor *cursor = &s->cursor[take(&s->in, 1) % CURSORS];
 
 	if (cursor == s->opened)
 		s->opened = NULL;
-	tacho_cursor_init(cursor, &s->view, take(s, 1) & 3, take(s, 1) & 7, take(s, 1) & 1);
+	tacho_cursor_init(cursor, &s->view, take(&s->in, 1) & 3, take(&s->in, 1) & 7,
+			  take(&s->in, 1) & 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -313,8 +295,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (!s)
 		return 0;
-	s->data = data;
-	s->len = len;
+	s->in.data = data;
+	s->in.len = len;
 	s->area = calloc(1, SIZE);
 	if (!s->area)
 		goto out;
@@ -322,8 +304,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	CHECK(tacho_view_open(&s->view, s->area, SIZE, NULL, 0) == 0);
 	for (uint32_t i = 0; i < CURSORS; i++)
 		CHECK(tacho_cursor_init(&s->cursor[i], &s->view, i & 1, 1 + (i >> 1), 1) == 0);
-	while (s->len > 0)
-		operation[take(s, 1) % (sizeof(operation) / sizeof(operation[0]))](s);
+	while (s->in.len > 0)
+		operation[take(&s->in, 1) % (sizeof(operation) / sizeof(operation[0]))](s);
 	tacho_merge_close(s->merge);
 out:
 	free(s->area);

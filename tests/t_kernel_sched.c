@@ -145,12 +145,28 @@ struct books {
 	struct tacho_facts *facts;
 	double worst; /* |sum / wall - 1| of an interval */
 	int intervals;
+	uint64_t end_ns[KRIG_CPUS]; /* of the last row; 0: none yet */
+	uint32_t next[KRIG_CPUS]; /* whom it said to come */
+	uint64_t gaps_ns; /* of no row, or of two */
+	uint64_t strangers; /* rows of somebody who was not said to come */
 };
 
+/*
+ * The books of the facts balance by their construction as long as rows do not overlap and none is missing.
+ * That is looked at here, without them: each row of a CPU begins where the one before ended, and is of
+ * the domain that this one announced.
+ */
 static int rows_to_facts(void *arg, const struct tacho_row *row)
 {
 	struct books *books = arg;
+	uint64_t begin = row->time - row->counter, *end = &books->end_ns[row->cpu];
 
+	if (*end) {
+		books->gaps_ns += begin > *end ? begin - *end : *end - begin;
+		books->strangers += row->domain != books->next[row->cpu];
+	}
+	*end = row->time;
+	books->next[row->cpu] = row->correspondent;
 	return tacho_facts_rows(books->facts, row, 1);
 }
 
@@ -206,6 +222,8 @@ static void conserve(const char *what, void (*load)(void *), int nr)
 	       books.worst * 100, (unsigned long long)krig_lost(&rig));
 	T_EQ(krig_lost(&rig), 0);
 	T_OK(books.worst < 0.001);
+	T_EQ(books.gaps_ns, 0);
+	T_EQ(books.strangers, 0);
 	for (int i = 0; i < nr; i++) {
 		/* those with children of their own take these along */
 		kill(pid[i], load == load_stress ? SIGTERM : SIGKILL);
