@@ -8,6 +8,7 @@
 #ifndef TACHO_KERNEL_COMPAT_BPF_H
 #define TACHO_KERNEL_COMPAT_BPF_H
 
+#include "names.h"
 #include "types.bpf.h"
 
 /* v5.14 "sched: Change task_struct::state": the field was called state, and was a long. */
@@ -250,6 +251,131 @@ static __always_inline __u32 socket_interface(struct sock *sk)
 	if (bpf_core_field_exists(sk->sk_rx_dst_ifindex))
 		interface = sk->sk_rx_dst_ifindex;
 	return (__u32)(interface > 0 ? interface : sk->__sk_common.skc_bound_dev_if);
+}
+
+/* ---- KVM ---------------------------------------------------------------------------------------- */
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct hlist_node {
+	struct hlist_node *next;
+};
+struct hlist_head {
+	struct hlist_node *first;
+};
+struct preempt_notifier {
+	struct hlist_node link; /* its place is all that matters */
+};
+struct task_struct___notified {
+	struct hlist_head preempt_notifiers;
+};
+
+struct kvm_vcpu {
+	struct preempt_notifier preempt_notifier;
+	int vcpu_id;
+};
+
+struct kvm_lapic {
+	struct kvm_vcpu *vcpu;
+};
+
+/* AMD: the virtual CPU is the first field of these, so the pointers are the same. */
+struct vmcb_control_area {
+	__u32 exit_code;
+};
+struct vmcb {
+	struct vmcb_control_area control;
+};
+struct vcpu_svm {
+	struct vmcb *vmcb;
+};
+
+/* Intel. */
+union vmx_exit_reason {
+	__u32 full;
+};
+struct vcpu_vmx {
+	union vmx_exit_reason exit_reason;
+};
+
+/* v6.16 "KVM: VMX: Move common fields of struct vcpu_{vmx,tdx} to a struct". */
+struct vcpu_vt {
+	union vmx_exit_reason exit_reason;
+};
+struct vcpu_vmx___vt {
+	struct vcpu_vt vt;
+};
+
+#pragma clang attribute pop
+
+/*
+ * v5.16 took the reason out of kvm_exit's arguments: it is where the backend keeps it, whose types the
+ * loader finds in the module if that is there.
+ */
+typedef void (*btf_trace_kvm_exit)(void *, struct kvm_vcpu *, __u32);
+typedef void (*btf_trace_kvm_exit___reason)(void *, unsigned int, struct kvm_vcpu *, __u32);
+
+static __always_inline __u32 exit_reason_svm(void *vcpu)
+{
+	struct vcpu_svm *svm = vcpu;
+
+	if (!bpf_core_field_exists(svm->vmcb))
+		return tacho_vm_reason(TACHO_VM_ISA_KVM, KVM_EXIT_UNKNOWN);
+	return tacho_vm_reason(TACHO_VM_ISA_SVM, BPF_CORE_READ(svm, vmcb, control.exit_code));
+}
+
+static __always_inline __u32 exit_reason_vmx(void *vcpu)
+{
+	struct vcpu_vmx___vt *vt = vcpu;
+	struct vcpu_vmx *vmx = vcpu;
+
+	if (bpf_core_field_exists(vt->vt))
+		return tacho_vm_reason(TACHO_VM_ISA_VMX, BPF_CORE_READ(vt, vt.exit_reason.full));
+	if (bpf_core_field_exists(vmx->exit_reason))
+		return tacho_vm_reason(TACHO_VM_ISA_VMX, BPF_CORE_READ(vmx, exit_reason.full));
+	return tacho_vm_reason(TACHO_VM_ISA_KVM, KVM_EXIT_UNKNOWN);
+}
+
+static __always_inline __u32 exit_reason(__u64 *args)
+{
+	if (bpf_core_type_exists(btf_trace_kvm_exit)) {
+		if ((__u32)args[1] == TACHO_VM_ISA_SVM)
+			return exit_reason_svm((void *)args[0]);
+		return exit_reason_vmx((void *)args[0]);
+	}
+	if (bpf_core_type_exists(btf_trace_kvm_exit___reason))
+		return tacho_vm_reason((__u32)args[2], (__u32)args[0]);
+	return tacho_vm_reason(TACHO_VM_ISA_KVM, KVM_EXIT_UNKNOWN);
+}
+
+/* v5.19 "KVM: x86: Trace re-injected exceptions": an interrupt whose delivery failed comes again. */
+typedef void (*btf_trace_kvm_inj_virq)(void *, unsigned int, bool, bool);
+
+static __always_inline bool comes_again(__u64 *args)
+{
+	return bpf_core_type_exists(btf_trace_kvm_inj_virq) && (args[2] & 0xff);
+}
+
+/*
+ * The virtual CPU of the task that runs. Not every tracepoint is given it, and KVM's own variable is not
+ * to be had from a module; but KVM asks to be told when the task is preempted, and has its notifier in
+ * struct kvm_vcpu. Nobody else asks for that.
+ */
+static __always_inline __u32 running_vcpu(void)
+{
+	struct task_struct___notified *task = (void *)bpf_get_current_task_btf();
+	struct kvm_vcpu *vcpu;
+	void *notifier;
+
+	if (!bpf_core_field_exists(task->preempt_notifiers) ||
+	    !bpf_core_field_exists(struct kvm_vcpu, preempt_notifier))
+		return TACHO_NONE;
+	notifier = BPF_CORE_READ(task, preempt_notifiers.first);
+	if (!notifier)
+		return TACHO_NONE;
+	vcpu = notifier - bpf_core_field_offset(struct kvm_vcpu, preempt_notifier) -
+	       bpf_core_field_offset(struct preempt_notifier, link);
+	return (__u32)BPF_CORE_READ(vcpu, vcpu_id);
 }
 
 #endif /* TACHO_KERNEL_COMPAT_BPF_H */

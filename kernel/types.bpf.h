@@ -131,4 +131,15 @@ struct request {
 #define LCB_F_SPIN	0x1u
 #define LCB_F_MUTEX	0x20u
 
+/* From <linux/kvm.h>, which is too much for a program. */
+#define KVM_EXIT_UNKNOWN      0
+#define KVM_EXIT_IO	      2
+#define KVM_EXIT_HYPERCALL    3
+#define KVM_EXIT_HLT	      5
+#define KVM_EXIT_MMIO	      6
+#define KVM_EXIT_INTR	      10
+#define KVM_EXIT_X86_RDMSR    29
+#define KVM_EXIT_X86_WRMSR    30
+#define KVM_EXIT_MEMORY_FAULT 39 /* is returned with an error, too */
+
 #endif /* TACHO_KERNEL_TYPES_BPF_H */
