@@ -425,7 +425,8 @@ T_CASE(all_descriptors_closed)
 	T_NEED(rig_start(&p, "programs/parrot"));
 	RIG_DO(&p, 0, "closeall");
 	RIG_DO(&p, 10, "say 10");
-	T_OK(attach_again(p.pid) > 0); /* the first who connects is turned away */
+	/* the first who connects is turned away, unless the thread was not yet asleep on the socket */
+	T_OK(attach_again(p.pid) >= 0);
 	log_and_leave(&p, p.pid, "parrot.said", "say");
 	/* and while a session is attached: the session goes, the program does not notice */
 	T_NEED(rig_open(&s, p.pid, NULL));
@@ -434,7 +435,7 @@ T_CASE(all_descriptors_closed)
 	RIG_DO(&p, 10, "say 10");
 	rig_close(&s);
 	T_OK(rig_restored(p.pid) >= 0);
-	attach_again(p.pid);
+	T_OK(attach_again(p.pid) >= 0);
 	log_and_leave(&p, p.pid, "parrot.said", "say");
 	rig_end(&p);
 }
