@@ -13,6 +13,10 @@
  *
  *   end-N     ns/interval of an interval of 20 ms in which N domains ran and woke each other, with the
  *             rows that make it one; and asking for the matrix (end-N-pairs)
+ *
+ *   slices    ns/row of intervals with SLICES rows of cpu.service of 100 domains, each with a few
+ *             partners; slices-kept: with options.overlaps; slices-asked: and asked who of the partners
+ *             ran at the same time, and of all of them together
  */
 #include <errno.h>
 #include <stdio.h>
@@ -29,6 +33,7 @@
 #define PARTNERS 8u
 #define CPUS	 2u
 #define END_NS	 20000000ull
+#define SLICES	 4000u
 
 enum { FLOOR, SERVICE, WAKE, WAKE_ALL, MIXED, NR_STREAMS };
 static const char *const stream_name[] = { "floor", "service", "wake", "wake-all", "mixed" };
@@ -181,10 +186,79 @@ static void end_measure(struct world *world, uint32_t nr, bool with_pairs)
 	bench_print(&world->bench, name, "ns/interval", "ns", world->samples, world->bench.runs);
 }
 
-/* A new engine: what the last case left in the matrix is not the next one's. */
-static int facts_renew(struct world *world)
+/* Who ran at the same time: all pairs, and one crowd. */
+static uint64_t overlaps_ask(struct world *world)
 {
-	const struct tacho_facts_options options = { .nr_domains = DOMAINS, .nr_cpus = CPUS };
+	const struct tacho_facts_pair *pairs;
+	const uint32_t *domains;
+	size_t nr = tacho_facts_pairs(world->facts, &pairs);
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		sum += tacho_facts_together(world->facts, pairs[i].from, pairs[i].to);
+	nr = tacho_facts_domains(world->facts, &domains);
+	return sum + tacho_facts_crowd(world->facts, domains, nr);
+}
+
+/* The rows of the last interval, END_NS later. */
+static void slices_run(struct world *world, bool with_asking)
+{
+	uint64_t sum;
+
+	for (uint32_t i = 0; i < SLICES + BUSY; i++)
+		world->rows[i].time += END_NS;
+	if (tacho_facts_rows(world->facts, world->rows, SLICES + BUSY) != 0)
+		world->bench.failed++;
+	world->now_ns += END_NS;
+	tacho_facts_end(world->facts, world->now_ns);
+	if (!with_asking)
+		return;
+	sum = overlaps_ask(world);
+	BENCH_KEEP(sum);
+	if (sum == 0)
+		world->bench.failed++;
+}
+
+static void slices_measure(struct world *world, const char *name, bool with_asking)
+{
+	uint64_t last[CPUS] = { world->now_ns - END_NS, world->now_ns - END_NS };
+	const unsigned int times = 50;
+
+	if (!bench_wants(&world->bench, name))
+		return;
+	for (uint32_t i = 0; i < SLICES + BUSY; i++) {
+		struct tacho_row *row = &world->rows[i];
+
+		row_make(world, row, i < SLICES ? SERVICE : WAKE, last);
+		if (i >= SLICES)
+			continue;
+		row->time -= row->counter;
+		last[row->cpu] -= row->counter;
+		row->counter = row->counter * END_NS / SLICES / 51500 * CPUS * 9 / 10;
+		row->time += row->counter;
+		last[row->cpu] += row->counter;
+	}
+	for (unsigned int run = 0; run < world->bench.runs; run++) {
+		uint64_t start;
+
+		slices_run(world, with_asking);
+		start = bench_ticks();
+		for (unsigned int i = 0; i < times; i++)
+			slices_run(world, with_asking);
+		world->samples[run] =
+			(double)(bench_ticks() - start) * world->bench.ns_per_tick / times / SLICES;
+	}
+	bench_print(&world->bench, name, "ns/row", "ns", world->samples, world->bench.runs);
+}
+
+/* A new engine: what the last case left in the matrix is not the next one's. */
+static int facts_renew(struct world *world, bool with_overlaps)
+{
+	const struct tacho_facts_options options = {
+		.nr_domains = DOMAINS,
+		.nr_cpus = CPUS,
+		.overlaps = with_overlaps,
+	};
 	int ret;
 
 	tacho_facts_destroy(world->facts);
@@ -198,6 +272,7 @@ static int facts_renew(struct world *world)
 
 int main(int argc, char **argv)
 {
+	static const char *const slices[] = { "slices", "slices-kept", "slices-asked" };
 	static const uint32_t ends[] = { 3, 100, 1000 };
 	struct world world = { .random = 42 };
 	int ret = 0;
@@ -208,14 +283,19 @@ int main(int argc, char **argv)
 	if (!world.rows || !world.samples)
 		ret = -ENOMEM;
 	for (int stream = 0; ret == 0 && stream < NR_STREAMS; stream++) {
-		ret = facts_renew(&world);
+		ret = facts_renew(&world, false);
 		if (ret == 0)
 			stream_measure(&world, stream);
 	}
 	for (size_t i = 0; ret == 0 && i < 2 * sizeof(ends) / sizeof(ends[0]); i++) {
-		ret = facts_renew(&world);
+		ret = facts_renew(&world, false);
 		if (ret == 0)
 			end_measure(&world, ends[i / 2], i % 2);
+	}
+	for (int i = 0; ret == 0 && i < 3; i++) {
+		ret = facts_renew(&world, i > 0);
+		if (ret == 0)
+			slices_measure(&world, slices[i], i == 2);
 	}
 	if (ret) {
 		bench_say(&world.bench, "%s", strerror(-ret));

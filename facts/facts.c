@@ -3,8 +3,9 @@
  * facts.c: rows into per-domain vectors, interval by interval.
  *
  * Owns the vectors of domains and CPUs and the books of what has been charged; the matrix and the
- * reasons are in pairs.c. Must not read a clock, an area or a file, and must not allocate for a row.
- * Called by whoever has rows: the command, the scheduler, a replay. Section 4.5.3 of paper 001.
+ * reasons are in pairs.c, who ran at the same time is in together.c. Must not read a clock, an area
+ * or a file, and must not allocate for a row, but for room that it keeps. Called by whoever has
+ * rows: the command, the scheduler, a replay. Section 4.5.3 of paper 001.
  *
  * Conservation. A row of cpu.service says that a domain had a CPU for [time - counter, time]. What
  * runs at the end of an interval has no row yet, and is charged up to there from what the caller
@@ -12,9 +13,9 @@
  *
  *	charged so far on a CPU  ==  | rows and spans, united, from the first interval on |
  *
- * as long as rows of a CPU do not overlap each other, whatever the spans said, in whatever interval a
- * row turns up, and whether it does at all. A CPU keeps its newest SPANS spans: a row that is read
- * late belongs to the newest or the one before.
+ * as long as rows of a CPU do not overlap each other, whatever the spans said, in whatever interval
+ * a row turns up, and whether it does at all. A CPU keeps its newest SPANS spans: a row that is
+ * read late belongs to the newest or the one before.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -25,14 +26,21 @@
 #define SPANS  4u
 #define OCTAVE 8u /* buckets of an octave */
 
-/* The vector of one domain, also as words; word 0 is for what nobody wants to know. */
+/*
+ * The vector of one domain, also as words; word 0 is for what nobody wants to know. served: where
+ * the domain's row is in half->served; 0, which is a row of zeros: it did not run yet.
+ */
 union vector {
 	struct {
 		uint64_t nowhere;
+		uint64_t served;
 		struct tacho_facts_domain facts;
+		uint64_t pad0;
 	};
-	uint64_t word[1 + sizeof(struct tacho_facts_domain) / sizeof(uint64_t)];
+	uint64_t word[3 + sizeof(struct tacho_facts_domain) / sizeof(uint64_t)];
 };
+/* With an even number of words the first lines of all vectors are in a few sets of the cache. */
+_Static_assert(sizeof(union vector) / sizeof(uint64_t) % 2 == 1, "vectors in the cache");
 #define WORD(field) (offsetof(union vector, facts.field) / sizeof(uint64_t))
 
 /* The kinds of mem.rss. */
@@ -56,13 +64,20 @@ struct cpu {
 };
 
 /*
- * Vectors in two copies that change their roles at the end of an interval. Those that are not listed
- * are zero but for rss_pages, so the end costs as much as there are domains with rows.
+ * Vectors in two copies that change their roles at the end of an interval. Those that are not
+ * listed are zero but for rss_pages, so the end costs as much as there are domains with rows.
  */
 struct half {
 	union vector *vectors;
 	uint32_t *listed; /* domains that had a row */
 	uint32_t nr_listed;
+	/*
+	 * service by CPU: rows of nr_cpus, one for each domain that ran, as they came; the first is
+	 * zero
+	 */
+	uint64_t *served;
+	size_t nr_served; /* words that are used */
+	size_t max_served;
 };
 
 struct tacho_facts {
@@ -75,6 +90,8 @@ struct tacho_facts {
 	struct cpu *cpus;
 	struct tacho_i_table *wakes;
 	struct tacho_i_table *exits;
+	struct tacho_i_slices *slices; /* NULL: without overlaps */
+	int error; /* of the last end of an interval, for the next rows */
 	uint64_t first_ns; /* when the first interval began; UINT64_MAX: not yet */
 	uint64_t begin_ns;
 	uint64_t wall_ns;
@@ -84,13 +101,22 @@ struct tacho_facts {
 	struct tacho_facts_cpu no_cpu;
 };
 
-/* --- life ----------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
-static int half_init(struct half *half, uint32_t nr_domains)
+static int half_init(struct half *half, uint32_t nr_domains, uint32_t nr_cpus)
 {
 	half->vectors = calloc(nr_domains, sizeof(*half->vectors));
 	half->listed = calloc(nr_domains, sizeof(*half->listed));
-	return half->vectors && half->listed ? 0 : -ENOMEM;
+	half->served = calloc(nr_cpus, sizeof(*half->served));
+	half->nr_served = half->max_served = nr_cpus;
+	return half->vectors && half->listed && half->served ? 0 : -ENOMEM;
+}
+
+static void half_fini(struct half *half)
+{
+	free(half->served);
+	free(half->listed);
+	free(half->vectors);
 }
 
 static double half_life(double wanted_s)
@@ -102,14 +128,16 @@ static double half_life(double wanted_s)
 
 static int facts_init(struct tacho_facts *facts, const struct tacho_facts_options *options)
 {
-	int ret = half_init(&facts->now, options->nr_domains);
+	int ret = half_init(&facts->now, options->nr_domains, options->nr_cpus);
 
 	if (!ret)
-		ret = half_init(&facts->then, options->nr_domains);
+		ret = half_init(&facts->then, options->nr_domains, options->nr_cpus);
 	if (!ret)
 		ret = tacho_i_table_create(&facts->wakes, half_life(options->half_life_s));
 	if (!ret)
 		ret = tacho_i_table_create(&facts->exits, 0);
+	if (!ret && options->overlaps)
+		ret = tacho_i_slices_create(&facts->slices, options->nr_domains, options->nr_cpus);
 	facts->is_listed = calloc(options->nr_domains, sizeof(*facts->is_listed));
 	facts->rss = calloc(options->nr_domains, sizeof(*facts->rss));
 	facts->cpus = calloc(options->nr_cpus, sizeof(*facts->cpus));
@@ -151,19 +179,18 @@ void tacho_facts_destroy(struct tacho_facts *facts)
 {
 	if (!facts)
 		return;
+	tacho_i_slices_destroy(facts->slices);
 	tacho_i_table_destroy(facts->exits);
 	tacho_i_table_destroy(facts->wakes);
 	free(facts->cpus);
 	free(facts->rss);
 	free(facts->is_listed);
-	free(facts->then.listed);
-	free(facts->then.vectors);
-	free(facts->now.listed);
-	free(facts->now.vectors);
+	half_fini(&facts->then);
+	half_fini(&facts->now);
 	free(facts);
 }
 
-/* --- histograms ----------------------------------------------------------------------------------- */
+/* --- histograms ------------------------------------------------------------------------------- */
 
 /* As facts.h says; the buckets of the smallest values are one wide. */
 static uint32_t bucket_of(uint64_t ns)
@@ -205,11 +232,11 @@ uint64_t tacho_facts_quantile(const uint32_t hist[TACHO_FACTS_BUCKETS], double p
 	return 0;
 }
 
-/* --- rows ----------------------------------------------------------------------------------------- */
+/* --- rows ------------------------------------------------------------------------------------- */
 
 /*
- * Where an event goes in the vector of its domain, as words: the counter, the number of rows, and the
- * sum of an adding log. An event that is not here goes nowhere, or where row_take says.
+ * Where an event goes in the vector of its domain, as words: the counter, the number of rows, and
+ * the sum of an adding log. An event that is not here goes nowhere, or where row_take says.
  */
 struct charge {
 	uint16_t sum;
@@ -275,6 +302,25 @@ static uint64_t span_rest(const struct tacho_facts *facts, const struct cpu *cpu
 	return rest;
 }
 
+/* A domain runs for the first time in this interval: it gets a row. */
+static int served_add(struct half *half, uint32_t nr_cpus, union vector *vector)
+{
+	if (half->max_served - half->nr_served < nr_cpus) {
+		const size_t max = 2 * half->max_served;
+		uint64_t *served = realloc(half->served, max * sizeof(*served));
+
+		if (!served)
+			return -ENOMEM;
+		memset(&served[half->max_served], 0, (max - half->max_served) * sizeof(*served));
+		half->served = served;
+		half->max_served = max;
+	}
+	vector->served = half->nr_served;
+	half->nr_served += nr_cpus;
+	return 0;
+}
+
+/* To the sums of a CPU; served_sum does that at the end of the interval. */
 static inline void cpu_charge(struct cpu *cpu, uint32_t domain, uint64_t ns)
 {
 	cpu->now.service_ns += ns;
@@ -282,10 +328,46 @@ static inline void cpu_charge(struct cpu *cpu, uint32_t domain, uint64_t ns)
 		cpu->now.idle_ns += ns;
 }
 
-static inline bool service_take(struct tacho_facts *facts, const struct tacho_row *row)
+/* The CPU served a domain: one place to charge, the sums come later. Who has a row is listed. */
+static inline union vector *charge(struct tacho_facts *facts, uint32_t cpu, uint32_t domain,
+				   uint64_t ns, int *error)
+{
+	union vector *vector = &facts->now.vectors[domain];
+
+	if (vector->served == 0) {
+		vector_of(facts, domain);
+		if (served_add(&facts->now, facts->nr_cpus, vector)) {
+			*error = -ENOMEM;
+			vector->facts.service_ns += ns;
+			cpu_charge(&facts->cpus[cpu], domain, ns);
+			return vector;
+		}
+	}
+	facts->now.served[vector->served + cpu] += ns;
+	return vector;
+}
+
+/*
+ * Idle is nobody. A slice that was in an earlier interval is not in this one, whatever is charged.
+ */
+static void slice_add(struct tacho_facts *facts, uint32_t cpu, uint32_t domain, uint64_t from_ns,
+		      uint64_t until_ns, int *error)
+{
+	int ret;
+
+	if (from_ns < facts->begin_ns)
+		from_ns = facts->begin_ns;
+	if (domain == TACHO_DOMAIN_IDLE || from_ns >= until_ns)
+		return;
+	ret = tacho_i_slices_add(facts->slices, cpu, domain, from_ns, until_ns);
+	if (ret)
+		*error = ret;
+}
+
+static inline bool service_take(struct tacho_facts *facts, const struct tacho_row *row, int *error)
 {
 	uint64_t start, ns = row->counter;
-	struct tacho_facts_domain *vector;
+	union vector *vector;
 	struct cpu *cpu;
 
 	/* before the machine was there: the row has no time, or the counter no unit */
@@ -301,11 +383,11 @@ static inline bool service_take(struct tacho_facts *facts, const struct tacho_ro
 	cpu->last_ns = row->time;
 	cpu->next = row->correspondent;
 	cpu->now.switches++;
-	cpu_charge(cpu, row->domain, ns);
-	vector = &vector_of(facts, row->domain)->facts;
-	vector->service_ns += ns;
-	vector->slices++;
-	vector->slice_hist[bucket_of(row->counter)]++;
+	vector = charge(facts, row->cpu, row->domain, ns, error);
+	vector->facts.slices++;
+	vector->facts.slice_hist[bucket_of(row->counter)]++;
+	if (facts->slices)
+		slice_add(facts, row->cpu, row->domain, start, row->time, error);
 	return true;
 }
 
@@ -400,7 +482,7 @@ static inline bool row_take(struct tacho_facts *facts, const struct tacho_row *r
 		return false;
 	switch (row->event) {
 	case TACHO_K_CPU_SERVICE:
-		return service_take(facts, row);
+		return service_take(facts, row, error);
 	case TACHO_K_IPC_WAKE:
 		return wake_take(facts, row, error);
 	case TACHO_K_IPC_SOCKET:
@@ -428,8 +510,9 @@ static inline bool row_take(struct tacho_facts *facts, const struct tacho_row *r
 
 int tacho_facts_rows(struct tacho_facts *facts, const struct tacho_row *rows, size_t nr)
 {
-	int error = 0;
+	int error = facts->error;
 
+	facts->error = 0;
 	for (size_t i = 0; i < nr; i++)
 		if (!row_take(facts, &rows[i], &error))
 			facts->ignored++;
@@ -445,7 +528,7 @@ int tacho_facts_add(struct tacho_facts *facts, uint32_t event, uint32_t domain, 
 	return 0;
 }
 
-/* --- intervals ------------------------------------------------------------------------------------ */
+/* --- intervals -------------------------------------------------------------------------------- */
 
 void tacho_facts_running(struct tacho_facts *facts, uint32_t cpu, uint32_t domain,
 			 uint64_t since_ns)
@@ -459,8 +542,9 @@ void tacho_facts_running(struct tacho_facts *facts, uint32_t cpu, uint32_t domai
 }
 
 /* Charge what runs up to now, and remember it: the newest span goes on, or there is a newer one. */
-static void running_charge(struct tacho_facts *facts, struct cpu *cpu, uint64_t now_ns)
+static void running_charge(struct tacho_facts *facts, uint32_t at, uint64_t now_ns)
 {
+	struct cpu *cpu = &facts->cpus[at];
 	struct span *newest = &cpu->spans[0];
 	uint64_t from = cpu->running_since_ns, ns;
 	uint32_t domain = cpu->running;
@@ -485,8 +569,9 @@ static void running_charge(struct tacho_facts *facts, struct cpu *cpu, uint64_t 
 		newest->from_ns = from;
 	}
 	newest->until_ns = cpu->known_ns = now_ns;
-	vector_of(facts, domain)->facts.service_ns += ns;
-	cpu_charge(cpu, domain, ns);
+	charge(facts, at, domain, ns, &facts->error);
+	if (facts->slices)
+		slice_add(facts, at, domain, from, now_ns, &facts->error);
 }
 
 static void cpus_end(struct tacho_facts *facts, uint64_t now_ns)
@@ -494,7 +579,6 @@ static void cpus_end(struct tacho_facts *facts, uint64_t now_ns)
 	for (uint32_t i = 0; i < facts->nr_cpus; i++) {
 		struct cpu *cpu = &facts->cpus[i];
 
-		running_charge(facts, cpu, now_ns);
 		cpu->running = TACHO_NONE;
 		if (cpu->last_ns > now_ns) /* it lied */
 			cpu->last_ns = 0;
@@ -503,38 +587,59 @@ static void cpus_end(struct tacho_facts *facts, uint64_t now_ns)
 	}
 }
 
-static void vector_clear(struct tacho_facts *facts, struct half *half, uint32_t domain)
+/* All but the last value. */
+static void vector_clear(union vector *whole)
 {
-	struct tacho_facts_domain *vector = &half->vectors[domain].facts;
+	struct tacho_facts_domain *vector = &whole->facts;
+	const uint64_t rss = vector->rss_pages;
 
+	whole->served = 0;
 	/* most of a vector is the histogram */
 	if (vector->slices > 0)
 		memset(vector->slice_hist, 0, sizeof(vector->slice_hist));
 	memset(vector, 0, offsetof(struct tacho_facts_domain, slice_hist));
-	vector->rss_pages = rss_pages(facts, domain);
+	vector->rss_pages = rss;
 }
 
 static void half_clear(struct tacho_facts *facts, struct half *half)
 {
 	for (uint32_t i = 0; i < half->nr_listed; i++)
-		vector_clear(facts, half, half->listed[i]);
+		vector_clear(&half->vectors[half->listed[i]]);
 	half->nr_listed = 0;
+	memset(half->served, 0, half->nr_served * sizeof(*half->served));
+	half->nr_served = facts->nr_cpus;
+}
+
+/* What the CPUs served a domain goes to its sum and to theirs. */
+static void served_sum(struct tacho_facts *facts, uint32_t domain)
+{
+	union vector *vector = &facts->now.vectors[domain];
+	const uint64_t *served = facts->now.served + vector->served;
+
+	if (vector->served == 0)
+		return;
+	for (uint32_t i = 0; i < facts->nr_cpus; i++) {
+		vector->facts.service_ns += served[i];
+		cpu_charge(&facts->cpus[i], domain, served[i]);
+	}
 }
 
 /* now becomes then, and what was then before is cleared. */
 static void halves_swap(struct tacho_facts *facts)
 {
-	struct half ended = facts->now;
+	const struct half ended = facts->now;
 
-	for (uint32_t i = 0; i < ended.nr_listed; i++)
-		facts->is_listed[ended.listed[i]] = false;
+	for (uint32_t i = 0; i < ended.nr_listed; i++) {
+		const uint32_t domain = ended.listed[i];
+
+		facts->is_listed[domain] = false;
+		served_sum(facts, domain);
+		/* the last values stay, in both */
+		facts->then.vectors[domain].facts.rss_pages = ended.vectors[domain].facts.rss_pages;
+	}
 	facts->now = facts->then;
 	facts->then = ended;
 	half_clear(facts, &facts->now);
-	/* the last values stay, in both */
-	for (uint32_t i = 0; i < ended.nr_listed; i++)
-		facts->now.vectors[ended.listed[i]].facts.rss_pages =
-			ended.vectors[ended.listed[i]].facts.rss_pages;
 }
 
 /* What came before the first interval is in none; only last values stay. */
@@ -545,6 +650,8 @@ static void facts_begin(struct tacho_facts *facts, uint64_t now_ns)
 	half_clear(facts, &facts->then);
 	tacho_i_table_clear(facts->wakes);
 	tacho_i_table_clear(facts->exits);
+	if (facts->slices)
+		tacho_i_slices_clear(facts->slices);
 	for (uint32_t i = 0; i < facts->nr_cpus; i++) {
 		struct cpu *cpu = &facts->cpus[i];
 
@@ -565,20 +672,43 @@ void tacho_facts_end(struct tacho_facts *facts, uint64_t now_ns)
 	if (now_ns < facts->begin_ns) /* a clock that goes back: an empty interval */
 		now_ns = facts->begin_ns;
 	facts->wall_ns = now_ns - facts->begin_ns;
-	cpus_end(facts, now_ns);
+	for (uint32_t i = 0; i < facts->nr_cpus; i++)
+		running_charge(facts, i, now_ns);
 	halves_swap(facts);
+	cpus_end(facts, now_ns);
+	if (facts->slices)
+		tacho_i_slices_end(facts->slices, now_ns);
 	tacho_i_table_end(facts->wakes, now_ns, facts->wall_ns);
 	tacho_i_table_end(facts->exits, now_ns, facts->wall_ns);
 	facts->begin_ns = now_ns;
+}
+
+static bool has_run(const struct half *half, uint32_t domain)
+{
+	return half->vectors[domain].served || half->vectors[domain].facts.service_ns;
+}
+
+/* It keeps its row, if it has one; what the CPUs served stays with them. */
+static void half_forget(struct half *half, uint32_t nr_cpus, uint32_t domain)
+{
+	union vector *vector = &half->vectors[domain];
+
+	memset(&vector->facts, 0, sizeof(vector->facts));
+	memset(half->served + vector->served, 0, nr_cpus * sizeof(*half->served));
 }
 
 void tacho_facts_forget(struct tacho_facts *facts, uint32_t domain)
 {
 	if (domain >= facts->nr_domains)
 		return;
+	if (facts->slices)
+		tacho_i_slices_forget(facts->slices, domain,
+				      has_run(&facts->now, domain) ||
+					      has_run(&facts->then, domain));
 	memset(facts->rss[domain], 0, sizeof(facts->rss[domain]));
-	memset(&facts->now.vectors[domain], 0, sizeof(facts->now.vectors[domain]));
-	memset(&facts->then.vectors[domain], 0, sizeof(facts->then.vectors[domain]));
+	served_sum(facts, domain);
+	half_forget(&facts->now, facts->nr_cpus, domain);
+	half_forget(&facts->then, facts->nr_cpus, domain);
 	for (uint32_t i = 0; i < facts->nr_cpus; i++) {
 		struct cpu *cpu = &facts->cpus[i];
 
@@ -591,7 +721,7 @@ void tacho_facts_forget(struct tacho_facts *facts, uint32_t domain)
 	tacho_i_table_forget(facts->exits, domain);
 }
 
-/* --- the interval that has ended ------------------------------------------------------------------ */
+/* --- the interval that has ended -------------------------------------------------------------- */
 
 uint64_t tacho_facts_wall_ns(const struct tacho_facts *facts)
 {
@@ -626,6 +756,39 @@ size_t tacho_facts_reasons(const struct tacho_facts *facts,
 			   const struct tacho_facts_reason **reasons)
 {
 	return tacho_i_table_reasons(facts->exits, reasons);
+}
+
+uint32_t tacho_facts_nr_cpus(const struct tacho_facts *facts)
+{
+	return facts->nr_cpus;
+}
+
+uint64_t tacho_facts_service_on(const struct tacho_facts *facts, uint32_t domain, uint32_t cpu)
+{
+	if (domain >= facts->nr_domains || cpu >= facts->nr_cpus)
+		return 0;
+	return facts->then.served[facts->then.vectors[domain].served + cpu];
+}
+
+uint64_t tacho_facts_together(struct tacho_facts *facts, uint32_t a, uint32_t b)
+{
+	const struct tacho_facts_pair *pairs;
+	size_t nr;
+
+	if (!facts->slices || a >= facts->nr_domains || b >= facts->nr_domains || a == b)
+		return 0;
+	nr = tacho_i_table_pairs(facts->wakes, &pairs);
+	return tacho_i_slices_together(facts->slices, pairs, nr, a, b);
+}
+
+uint64_t tacho_facts_crowd(struct tacho_facts *facts, const uint32_t *domains, size_t nr)
+{
+	return facts->slices ? tacho_i_slices_crowd(facts->slices, domains, nr) : 0;
+}
+
+double tacho_i_facts_rate(const struct tacho_facts *facts, uint32_t from, uint32_t to)
+{
+	return tacho_i_table_rate(facts->wakes, TACHO_I_KEY(from, to));
 }
 
 uint64_t tacho_facts_ignored(const struct tacho_facts *facts)

@@ -2,10 +2,10 @@
 /*
  * facts.h: rows in, per-domain facts out.
  *
- * The engine of section 4.5 of paper 001. Its only input is a stream of rows (struct tacho_row), with the
- * event numbers of kernel/events.h, plus the moments at which an interval ends; where the rows come
- * from, a live area or a recording, it does not know. The same rows give the same facts, always.
- * It reads no clock, no file and no area, prints nothing, and needs no privileges.
+ * The engine of section 4.5 of paper 001. Its only input is a stream of rows (struct tacho_row),
+ * with the event numbers of kernel/events.h, plus the moments at which an interval ends; where the
+ * rows come from, a live area or a recording, it does not know. The same rows give the same facts,
+ * always. It reads no clock, no file and no area, prints nothing, and needs no privileges.
  *
  * An interval is what lies between two calls of tacho_facts_end. Times are ns of CLOCK_MONOTONIC.
  *
@@ -13,10 +13,11 @@
  *   sum over domains of service_ns (idle is a domain) == wall ns            (to 0.1 %)
  * The engine charges what rows say. What still runs at the end of an interval has no row yet: the
  * caller tells it (tacho_facts_running), it is charged up to the end, and taken off the row when
- * that comes. A row that is read late counts in the interval in which it is read, so that the sum over
- * intervals is right as well. What was before the first interval never counts.
+ * that comes. A row that is read late counts in the interval in which it is read, so that the sum
+ * over intervals is right as well. What was before the first interval never counts.
  *
- * One thread per object; a row costs a few ns and allocates nothing, but for a new pair now and then.
+ * One thread per object; a row costs a few ns and allocates nothing, but for a new pair now and
+ * then, and where an interval has more domains or slices than any before.
  */
 #ifndef TACHO_FACTS_H
 #define TACHO_FACTS_H
@@ -30,8 +31,9 @@
 #include "kernel/events.h"
 
 /*
- * Buckets of a histogram, eight for each octave, so that a bucket is at most an eighth wide: bucket b < 8
- * holds ns == b; the others, with b = 8 * k + i, hold (8 + i) << (k - 1) <= ns < (9 + i) << (k - 1).
+ * Buckets of a histogram, eight for each octave, so that a bucket is at most an eighth wide: bucket
+ * b < 8 holds ns == b; the others, with b = 8 * k + i, hold
+ * (8 + i) << (k - 1) <= ns < (9 + i) << (k - 1).
  * The last one holds all beyond as well: 2^40 ns are 18 minutes.
  */
 #define TACHO_FACTS_BUCKETS 304u
@@ -93,6 +95,7 @@ struct tacho_facts_options {
 	uint32_t nr_domains;
 	uint32_t nr_cpus;
 	double half_life_s; /* of the decayed rates; 0: the default [2] */
+	bool overlaps; /* keep the slices of an interval, for tacho_facts_together */
 };
 
 struct tacho_facts;
@@ -101,34 +104,37 @@ int tacho_facts_create(struct tacho_facts **facts, const struct tacho_facts_opti
 void tacho_facts_destroy(struct tacho_facts *facts);
 
 /*
- * Take rows. Rows of cpu.service of one CPU come in their order; nothing else is asked of the order.
- * row.time must be ns, and so the counter where it is a time; event, domain and correspondent may be
- * anything: what makes no sense is counted in tacho_facts_ignored and has no other effect. Events whose
- * counter is 1 are counted by rows. -ENOMEM: the matrix could not grow, all else was counted.
+ * Take rows. Rows of cpu.service of one CPU come in their order; nothing else is asked of the
+ * order. row.time must be ns, and so the counter where it is a time; event, domain and
+ * correspondent may be anything: what makes no sense is counted in tacho_facts_ignored and has no
+ * other effect. Events whose counter is 1 are counted by rows. -ENOMEM: the matrix, or what is kept
+ * by CPU, could not grow, here or at the last tacho_facts_end; all else was counted.
  */
 int tacho_facts_rows(struct tacho_facts *facts, const struct tacho_row *rows, size_t nr);
 /*
- * Totals that an adding log counted since the last call, instead of its rows. -EINVAL: no such domain,
- * or a sum of this event has no meaning here, because it depends on the correspondent, say.
+ * Totals that an adding log counted since the last call, instead of its rows. -EINVAL: no such
+ * domain, or a sum of this event has no meaning here, because it depends on the correspondent, say.
  */
 int tacho_facts_add(struct tacho_facts *facts, uint32_t event, uint32_t domain, uint64_t sum);
 /*
- * What runs on a CPU now, since when (ns); for this interval. Best in this order: ask what runs, read the
- * rows, take the time, tacho_facts_end. Then every row up to `since` has been read, and where rows
- * that came later say that somebody else runs now, they are believed (their correspondent is the domain
- * that enters). The other way round, a row that was written in between counts in the next interval.
+ * What runs on a CPU now, since when (ns); for this interval. Best in this order: ask what runs,
+ * read the rows, take the time, tacho_facts_end. Then every row up to `since` has been read, and
+ * where rows that came later say that somebody else runs now, they are believed (their
+ * correspondent is the domain that enters). The other way round, a row that was written in between
+ * counts in the next interval.
  */
 void tacho_facts_running(struct tacho_facts *facts, uint32_t cpu, uint32_t domain,
 			 uint64_t since_ns);
 /*
  * The interval ends at now_ns and the next one begins. The first call begins the first one: of what
- * came before, only the last values stay (rss_pages). A clock that goes back makes an empty interval.
+ * came before, only the last values stay (rss_pages). A clock that goes back makes an empty
+ * interval.
  */
 void tacho_facts_end(struct tacho_facts *facts, uint64_t now_ns);
 
 /*
- * The interval that has ended. Pointers are good until the next call of tacho_facts_end. A domain and
- * a CPU that do not exist are all zero.
+ * The interval that has ended. Pointers are good until the next call of tacho_facts_end. A domain
+ * and a CPU that do not exist are all zero.
  */
 uint64_t tacho_facts_wall_ns(const struct tacho_facts *facts);
 const struct tacho_facts_domain *tacho_facts_domain(const struct tacho_facts *facts,
@@ -140,11 +146,33 @@ const struct tacho_facts_domain *tacho_facts_domain(const struct tacho_facts *fa
 size_t tacho_facts_domains(const struct tacho_facts *facts, const uint32_t **domains);
 const struct tacho_facts_cpu *tacho_facts_cpu(const struct tacho_facts *facts, uint32_t cpu);
 /*
- * Pairs with a rate that still matters (six half-lives after a single event it does not), and those of
- * this interval; largest rate first. Returns how many there are in *pairs. Sorts when first called for
- * an interval.
+ * Pairs with a rate that still matters (six half-lives after a single event it does not), and those
+ * of this interval; largest rate first. Returns how many there are in *pairs. Sorts when first
+ * called for an interval.
  */
 size_t tacho_facts_pairs(const struct tacho_facts *facts, const struct tacho_facts_pair **pairs);
+uint32_t tacho_facts_nr_cpus(const struct tacho_facts *facts);
+/*
+ * ns of the interval that the domain ran on this CPU. Their sum over CPUs is service_ns of the
+ * domain (but for what came by tacho_facts_add, which is of no CPU), their sum over domains that of
+ * the CPU.
+ */
+uint64_t tacho_facts_service_on(const struct tacho_facts *facts, uint32_t domain, uint32_t cpu);
+/*
+ * ns of the interval in which both domains ran at the same time, on two CPUs; needs
+ * options.overlaps. Known for pairs that tacho_facts_pairs tells with a wake-up of this interval,
+ * where one of both has the other among the eight that it has the most wake-ups with (then the
+ * lower number), both directions together: so for a server and all its clients, and for some pairs
+ * only of many who all speak with each other. 0 for others; a crowd of two tells it for any. A
+ * slice counts as far as it is in the interval, so one whose row is late does not, and idle is
+ * nobody. Computed when first asked for in an interval: O(slices + pairs).
+ */
+uint64_t tacho_facts_together(struct tacho_facts *facts, uint32_t a, uint32_t b);
+/*
+ * ns in which at least two of these domains ran at the same time; two tasks of one domain are one.
+ * Needs options.overlaps. O(slices).
+ */
+uint64_t tacho_facts_crowd(struct tacho_facts *facts, const uint32_t *domains, size_t nr);
 /* Exits by domain and reason, largest first. */
 size_t tacho_facts_reasons(const struct tacho_facts *facts,
 			   const struct tacho_facts_reason **reasons);

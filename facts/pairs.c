@@ -4,10 +4,10 @@
  *
  * Owns the hash table behind both. Must not know what a row is; called by facts.c only.
  *
- * A row costs one look-up. The end of an interval costs as much as there are keys that were counted in
- * it, however large the table is: the rate of a key is kept as of the last interval that had it, and
- * is brought forward when it is counted again or asked for. The list that a caller sees is made when
- * it is first asked for, so that a loop of 20 ms that looks once a second sorts once a second.
+ * A row costs one look-up. The end of an interval costs as much as there are keys that were counted
+ * in it, however large the table is: the rate of a key is kept as of the last interval that had it,
+ * and is brought forward when it is counted again or asked for. The list that a caller sees is made
+ * when it is first asked for, so that a loop of 20 ms that looks once a second sorts once a second.
  *
  * The rate of paper 001, section 4.5.3 (old values lose weight), for intervals of any length:
  *   rate' = rate * 2^(-wall / half life) + count / wall * (1 - 2^(-wall / half life))
@@ -67,7 +67,7 @@ struct tacho_i_table {
 	uint64_t end_ns;
 };
 
-/* --- decay ---------------------------------------------------------------------------------------- */
+/* --- decay ------------------------------------------------------------------------------------ */
 
 /* 1 - e^-y over y, 0 <= y <= 1. Its own series: the same bits on every machine, and exact at 0. */
 static double share_lost(double y)
@@ -124,7 +124,7 @@ static double rate_of(const struct tacho_i_table *table, uint32_t i)
 	return rate < table->least ? 0 : rate;
 }
 
-/* --- the table ------------------------------------------------------------------------------------ */
+/* --- the table -------------------------------------------------------------------------------- */
 
 /* The slot of key, or the free one where it belongs. */
 static inline uint32_t slot_of(const struct tacho_i_table *table, uint64_t key)
@@ -263,7 +263,7 @@ int tacho_i_table_add(struct tacho_i_table *table, uint64_t key)
 	return 0;
 }
 
-/* --- intervals ------------------------------------------------------------------------------------ */
+/* --- intervals -------------------------------------------------------------------------------- */
 
 void tacho_i_table_end(struct tacho_i_table *table, uint64_t now_ns, uint64_t wall_ns)
 {
@@ -330,7 +330,7 @@ void tacho_i_table_forget(struct tacho_i_table *table, uint32_t domain)
 	table->is_shown = false;
 }
 
-/* --- what a caller sees --------------------------------------------------------------------------- */
+/* --- what a caller sees ----------------------------------------------------------------------- */
 
 static int pair_compare(const void *a, const void *b)
 {
@@ -357,8 +357,8 @@ static int reason_compare(const void *a, const void *b)
 }
 
 /*
- * shown is large enough: it was made when the table had no more slots than at the end of the interval,
- * and what came into the table since then has neither a rate nor a last count.
+ * shown is large enough: it was made when the table had no more slots than at the end of the
+ * interval, and what came into the table since then has neither a rate nor a last count.
  */
 static void pairs_show(struct tacho_i_table *table)
 {
@@ -413,6 +413,14 @@ size_t tacho_i_table_pairs(struct tacho_i_table *table, const struct tacho_facts
 		pairs_show(table);
 	*pairs = &table->shown->pair;
 	return table->nr_shown;
+}
+
+/* A key that came after the end of the interval has no rate yet. */
+double tacho_i_table_rate(const struct tacho_i_table *table, uint64_t key)
+{
+	const uint32_t i = slot_of(table, key);
+
+	return table->slots[i].key == FREE ? 0 : rate_of(table, i);
 }
 
 size_t tacho_i_table_reasons(struct tacho_i_table *table, const struct tacho_facts_reason **reasons)

@@ -2,9 +2,9 @@
 /*
  * t_facts.c: the engine against models that do everything the slow way.
  *
- * Service time: a schedule of each CPU is made up, ns by ns, and the engine must charge what a map with
- * a flag per ns charges. Quantiles: the sorted samples. Every event, what it may not spoil, and that the
- * same rows give the same facts to the last bit.
+ * Service time: a schedule of each CPU is made up, ns by ns, and the engine must charge what a map
+ * with a flag per ns charges. Every event, what it may not spoil,
+ * and that the same rows give the same facts to the last bit.
  */
 #include <errno.h>
 
@@ -15,7 +15,7 @@
 #define LENGTH	4000u /* ns of a schedule */
 #define ROUNDS	(T_TSAN || T_ASAN ? 300u : 1500u)
 
-/* --- service time, ns by ns ----------------------------------------------------------------------- */
+/* --- service time, ns by ns ------------------------------------------------------------------- */
 
 /* What one CPU does: the domain of each ns, and the slices that it consists of. */
 struct schedule {
@@ -35,6 +35,7 @@ struct habits {
 struct model {
 	uint8_t charged[CPUS][LENGTH]; /* by a span of what runs */
 	uint64_t service[DOMAINS]; /* of this interval */
+	uint64_t service_on[DOMAINS][CPUS];
 	uint64_t cpu_service[CPUS];
 	uint64_t slices[DOMAINS];
 	uint32_t last[CPUS]; /* end of the last row */
@@ -72,6 +73,7 @@ static void model_row(struct model *model, uint32_t cpu, uint32_t domain, uint32
 		uint64_t good = ns >= model->first && !model->charged[cpu][ns];
 
 		model->service[domain] += good;
+		model->service_on[domain][cpu] += good;
 		model->cpu_service[cpu] += good;
 	}
 	model->slices[domain]++;
@@ -91,6 +93,7 @@ static void model_end(struct model *model, uint32_t cpu, uint32_t now)
 		uint64_t good = ns >= model->first && !model->charged[cpu][ns];
 
 		model->service[domain] += good;
+		model->service_on[domain][cpu] += good;
 		model->cpu_service[cpu] += good;
 		model->charged[cpu][ns] = 1;
 	}
@@ -149,6 +152,8 @@ static void compare_service(const struct tacho_facts *facts, const struct model 
 
 		T_EQ(domain->service_ns, model->service[i]);
 		T_EQ(domain->slices, model->slices[i]);
+		for (uint32_t k = 0; k < CPUS; k++)
+			T_EQ(tacho_facts_service_on(facts, i, k), model->service_on[i][k]);
 		for (uint32_t k = 0; k < TACHO_FACTS_BUCKETS; k++)
 			slices += domain->slice_hist[k];
 		T_EQ(slices, model->slices[i]);
@@ -164,14 +169,15 @@ static void compare_service(const struct tacho_facts *facts, const struct model 
 }
 
 /*
- * One interval. The caller looks at three times, in its order, and what it misses because of that is
- * the matter: looks[0] <= looks[1] <= now.
+ * One interval. The caller looks at three times, in its order, and what it misses because of that
+ * is the matter: looks[0] <= looks[1] <= now.
  */
 static void interval_run(struct tacho_facts *facts, struct model *model,
 			 const struct schedule *schedules, const uint32_t looks[2], uint32_t now,
 			 const struct habits *habits, uint64_t *state)
 {
 	memset(model->service, 0, sizeof(model->service));
+	memset(model->service_on, 0, sizeof(model->service_on));
 	memset(model->slices, 0, sizeof(model->slices));
 	memset(model->cpu_service, 0, sizeof(model->cpu_service));
 	for (uint32_t i = 0; i < CPUS; i++) {
@@ -245,7 +251,9 @@ T_CASE(conservation)
 	schedules_run(&(struct habits){ .rows_first = true }, true);
 }
 
-/* It switches between the looks. In the right order the totals stay exact, in the other over all. */
+/*
+ * It switches between the looks. In the right order the totals stay exact, in the other over all.
+ */
 T_CASE(conservation_while_it_switches)
 {
 	schedules_run(&(struct habits){ 0 }, false);
@@ -279,7 +287,9 @@ T_CASE(a_long_span)
 	T_EQ(tacho_facts_domain(facts, 2)->service_ns, 0);
 	T_EQ(tacho_facts_domain(facts, 3)->service_ns, 30);
 	T_EQ(tacho_facts_domain(facts, 3)->slices, 1);
-	/* a slice is as long as it was, whatever of it is charged now: the bucket of 1664 to 1791 */
+	/*
+	 * a slice is as long as it was, whatever of it is charged now: the bucket of 1664 to 1791
+	 */
 	T_EQ(tacho_facts_quantile(tacho_facts_domain(facts, 3)->slice_hist, 1), 1791);
 	T_EQ(tacho_facts_cpu(facts, 0)->idle_ns, 70);
 	T_EQ(tacho_facts_cpu(facts, 0)->switches, 1);
@@ -292,7 +302,7 @@ T_CASE(a_long_span)
 	tacho_facts_destroy(facts);
 }
 
-/* --- the other events ----------------------------------------------------------------------------- */
+/* --- the other events ------------------------------------------------------------------------- */
 
 static const struct {
 	uint32_t event;
@@ -374,7 +384,9 @@ T_CASE(run_queue)
 	tacho_facts_destroy(facts);
 }
 
-/* The last value of each kind stays, in intervals with and without rows, and from before the first. */
+/*
+ * The last value of each kind stays, in intervals with and without rows, and from before the first.
+ */
 T_CASE(resident_pages_stay)
 {
 	struct tacho_facts *facts = facts_make(8, 1, 0);
@@ -448,6 +460,7 @@ T_CASE(sums_of_adding_logs)
 	tacho_facts_end(facts, 1);
 	T_EQ(tacho_facts_domain(facts, 2)->service_ns, 100 + TACHO_K_CPU_SERVICE);
 	T_EQ(tacho_facts_domain(facts, 2)->slices, 0);
+	T_EQ(tacho_facts_service_on(facts, 2, 0), 0);
 	T_EQ(tacho_facts_domain(facts, 2)->irq_ns, 100 + TACHO_K_IRQ);
 	T_EQ(tacho_facts_domain(facts, 2)->irqs, 0);
 	T_EQ(tacho_facts_domain(facts, 2)->faults, 100 + TACHO_K_MEM_FAULT);
@@ -455,72 +468,7 @@ T_CASE(sums_of_adding_logs)
 	tacho_facts_destroy(facts);
 }
 
-/* --- quantiles ------------------------------------------------------------------------------------ */
-
-static int compare_u64(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* The value lies in the bucket of the sample at that rank, so it is an eighth off at most. */
-T_CASE(quantiles_of_samples)
-{
-	static const double shares[] = { 0.01, 0.25, 0.5, 0.9, 0.99, 1 };
-	uint64_t state = t_seed();
-	uint64_t samples[1000];
-
-	for (uint32_t round = 0; round < 200 && !t_failures(); round++) {
-		struct tacho_facts *facts = facts_make(2, 1, 0);
-		const uint32_t nr = 1 + (uint32_t)(t_random(&state) % 1000);
-		const uint32_t bits = 1 + (uint32_t)(t_random(&state) % 39);
-		const uint32_t *hist;
-
-		tacho_facts_end(facts, 0);
-		for (uint32_t i = 0; i < nr; i++) {
-			samples[i] = t_random(&state) >> (64 - bits);
-			samples[i] >>= t_random(&state) % bits;
-			give_service(facts, 0, 0, 1, 1 + samples[i]);
-		}
-		qsort(samples, nr, sizeof(samples[0]), compare_u64);
-		tacho_facts_end(facts, 1);
-		hist = tacho_facts_domain(facts, 0)->slice_hist;
-		for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
-			double rank = shares[i] * nr;
-			uint32_t at = (uint32_t)rank + ((uint32_t)rank < rank);
-			uint64_t want = samples[at - 1], got;
-
-			got = tacho_facts_quantile(hist, shares[i]);
-			T_OK(want < 16 ? got == want
-				       : got > want / 9 * 8 && got < want / 8 * 9 + 9);
-		}
-		tacho_facts_destroy(facts);
-	}
-}
-
-T_CASE(quantiles_at_the_edges)
-{
-	uint32_t hist[TACHO_FACTS_BUCKETS] = { 0 };
-
-	T_EQ(tacho_facts_quantile(hist, 0.5), 0);
-	hist[0] = 1;
-	T_EQ(tacho_facts_quantile(hist, 0.5), 0);
-	T_EQ(tacho_facts_quantile(hist, 1), 0);
-	hist[0] = 0;
-	hist[TACHO_FACTS_BUCKETS - 1] = UINT32_MAX;
-	T_OK(tacho_facts_quantile(hist, 2) < 1ull << 40);
-	T_OK(tacho_facts_quantile(hist, -1) >= 15ull << 36);
-	hist[100] = UINT32_MAX;
-	T_OK(tacho_facts_quantile(hist, 0.0 / 0.0) < 1ull << 15);
-	/* a flat distribution inside one bucket: the middle is the middle */
-	memset(hist, 0, sizeof(hist));
-	hist[8 * 10] = 1000; /* 4096 <= ns < 4608 */
-	T_EQ(tacho_facts_quantile(hist, 0.5), 4096 + 255);
-	T_EQ(tacho_facts_quantile(hist, 1), 4607);
-}
-
-/* --- all of it ------------------------------------------------------------------------------------ */
+/* --- all of it -------------------------------------------------------------------------------- */
 
 /* Rows that make sense and rows that do not, mixed. */
 static struct tacho_row any_row(uint64_t *state, uint32_t domains)
@@ -582,6 +530,8 @@ static uint64_t digest(const struct tacho_facts *facts, uint32_t domains)
 		const struct tacho_facts_domain *domain = tacho_facts_domain(facts, i);
 		uint64_t word;
 
+		for (uint32_t k = 0; k < 4; k++)
+			sum = (sum ^ tacho_facts_service_on(facts, i, k)) * 31;
 		for (size_t k = 0; k < sizeof(*domain) / 8; k++) {
 			memcpy(&word, (const char *)domain + k * 8, 8);
 			sum = (sum ^ word) * 0x9e3779b97f4a7c15u;
@@ -740,13 +690,18 @@ T_CASE(forget_a_domain)
 	tacho_facts_forget(facts, TACHO_NONE);
 	for (uint64_t now = 1040; now < 1200; now += 20) {
 		T_MEMEQ(tacho_facts_domain(facts, 4), &nothing, sizeof(nothing));
+		T_EQ(tacho_facts_service_on(facts, 4, 0), 0);
+		/* the CPU worked, for whomever; its row came in both intervals */
+		T_EQ(tacho_facts_cpu(facts, 0)->service_ns, now < 1080 ? 10 : 0);
 		T_EQ(tacho_facts_pairs(facts, &pairs), 1);
 		T_EQ(pairs[0].from, 2);
 		T_EQ(pairs[0].to, 3);
 		T_EQ(tacho_facts_reasons(facts, &reasons), now < 1080);
 		tacho_facts_end(facts, now);
 	}
-	/* the number again, with another meaning, and in the interval in which it lost the old one */
+	/*
+	 * the number again, with another meaning, and in the interval in which it lost the old one
+	 */
 	give(facts, TACHO_K_IPC_WAKE, 4, 3, 1);
 	tacho_facts_forget(facts, 4);
 	give(facts, TACHO_K_MEM_RSS, 4, 1, 5);
@@ -784,11 +739,17 @@ T_CASE(refusals)
 {
 	struct tacho_facts *facts;
 
-	T_EQ(tacho_facts_create(&facts, &(struct tacho_facts_options){ 0, 1, 0 }), -EINVAL);
-	T_EQ(tacho_facts_create(&facts, &(struct tacho_facts_options){ 1, 0, 0 }), -EINVAL);
-	T_EQ(tacho_facts_create(&facts, &(struct tacho_facts_options){ UINT32_MAX, 1, 0 }),
+	T_EQ(tacho_facts_create(&facts,
+				&(struct tacho_facts_options){ .nr_domains = 0, .nr_cpus = 1 }),
 	     -EINVAL);
-	T_EQ(tacho_facts_create(&facts, &(struct tacho_facts_options){ 1, UINT32_MAX, 0 }),
+	T_EQ(tacho_facts_create(&facts,
+				&(struct tacho_facts_options){ .nr_domains = 1, .nr_cpus = 0 }),
+	     -EINVAL);
+	T_EQ(tacho_facts_create(&facts, &(struct tacho_facts_options){ .nr_domains = UINT32_MAX,
+								       .nr_cpus = 1 }),
+	     -EINVAL);
+	T_EQ(tacho_facts_create(&facts, &(struct tacho_facts_options){ .nr_domains = 1,
+								       .nr_cpus = UINT32_MAX }),
 	     -EINVAL);
 	tacho_facts_destroy(NULL);
 	facts = facts_make(1, 1, -1);

@@ -74,8 +74,8 @@ static void conserve(const char *what, void (*load)(void *), int nr)
 
 	KRIG_NEED(krig_open(&rig, TACHO_BY_PROCESS));
 	T_NEED(krig_log(&rig, event, 1 << 16) == 0);
-	options = (struct tacho_facts_options){ rig.view.header.nr_domains, rig.view.header.nr_cpus,
-						0 };
+	options = (struct tacho_facts_options){ .nr_domains = rig.view.header.nr_domains,
+						.nr_cpus = rig.view.header.nr_cpus };
 	T_NEED(tacho_facts_create(&books.facts, &options) == 0);
 	T_NEED(krig_enable(&rig) == 0);
 	for (int i = 0; i < nr; i++)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * t_pairs.c: the IPC matrix and the reasons of exits.
+ * t_pairs.c: the IPC matrix, the reasons of exits, and quantiles of histograms.
  *
- * Rates are compared with a square array that decays in every interval, while the engine's decay only
- * when somebody asks.
+ * Rates are compared with a square array that decays in every interval, while the engine's decay
+ * only when somebody asks.
  */
 #include "rows.h"
 
@@ -203,6 +203,71 @@ T_CASE(reasons_of_exits)
 		}
 	}
 	tacho_facts_destroy(facts);
+}
+
+/* --- quantiles -------------------------------------------------------------------------------- */
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The value lies in the bucket of the sample at that rank, so it is an eighth off at most. */
+T_CASE(quantiles_of_samples)
+{
+	static const double shares[] = { 0.01, 0.25, 0.5, 0.9, 0.99, 1 };
+	uint64_t state = t_seed();
+	uint64_t samples[1000];
+
+	for (uint32_t round = 0; round < 200 && !t_failures(); round++) {
+		struct tacho_facts *facts = facts_make(2, 1, 0);
+		const uint32_t nr = 1 + (uint32_t)(t_random(&state) % 1000);
+		const uint32_t bits = 1 + (uint32_t)(t_random(&state) % 39);
+		const uint32_t *hist;
+
+		tacho_facts_end(facts, 0);
+		for (uint32_t i = 0; i < nr; i++) {
+			samples[i] = t_random(&state) >> (64 - bits);
+			samples[i] >>= t_random(&state) % bits;
+			give_service(facts, 0, 0, 1, 1 + samples[i]);
+		}
+		qsort(samples, nr, sizeof(samples[0]), compare_u64);
+		tacho_facts_end(facts, 1);
+		hist = tacho_facts_domain(facts, 0)->slice_hist;
+		for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+			double rank = shares[i] * nr;
+			uint32_t at = (uint32_t)rank + ((uint32_t)rank < rank);
+			uint64_t want = samples[at - 1], got;
+
+			got = tacho_facts_quantile(hist, shares[i]);
+			T_OK(want < 16 ? got == want
+				       : got > want / 9 * 8 && got < want / 8 * 9 + 9);
+		}
+		tacho_facts_destroy(facts);
+	}
+}
+
+T_CASE(quantiles_at_the_edges)
+{
+	uint32_t hist[TACHO_FACTS_BUCKETS] = { 0 };
+
+	T_EQ(tacho_facts_quantile(hist, 0.5), 0);
+	hist[0] = 1;
+	T_EQ(tacho_facts_quantile(hist, 0.5), 0);
+	T_EQ(tacho_facts_quantile(hist, 1), 0);
+	hist[0] = 0;
+	hist[TACHO_FACTS_BUCKETS - 1] = UINT32_MAX;
+	T_OK(tacho_facts_quantile(hist, 2) < 1ull << 40);
+	T_OK(tacho_facts_quantile(hist, -1) >= 15ull << 36);
+	hist[100] = UINT32_MAX;
+	T_OK(tacho_facts_quantile(hist, 0.0 / 0.0) < 1ull << 15);
+	/* a flat distribution inside one bucket: the middle is the middle */
+	memset(hist, 0, sizeof(hist));
+	hist[8 * 10] = 1000; /* 4096 <= ns < 4608 */
+	T_EQ(tacho_facts_quantile(hist, 0.5), 4096 + 255);
+	T_EQ(tacho_facts_quantile(hist, 1), 4607);
 }
 
 T_MAIN
