@@ -3,14 +3,16 @@
  * binder.c: tasks come, execute, and go; the binder follows.
  *
  * Owns the rows that were collected and their order, and when something is looked at. What a task's
- * domain is, is decided in decide.c; all tasks are gone through in scan.c. Called by the kernel component's housekeeping,
- * every 10 to 100 ms. Section 4.3.4 of paper 001.
+ * domain is, is decided in decide.c; all tasks are gone through in scan.c. Called by the kernel
+ * component's housekeeping, every 10 to 100 ms. Section 4.3.4 of paper 001.
  *
  * Order. Each CPU has its log and they are read one after the other, so the exit of a task may be
- * read in one settle and its new in the next. Rows of one settle are sorted by time; an exit stays for
- * two settles more, so that what comes late for its task finds it. A number that is used again is told
- * apart by time: a row that is older than the record is about somebody else. The thread that executes
- * takes the number of its process's first one and leaves no exit behind; its own number is free.
+ * read in one settle and its new in the next. Rows of one settle are sorted by time; an exit stays
+ * for two settles more, so that what comes late for its task finds it. A number that is used again
+ * is told apart by time: a row that is older than the record is about somebody else. The thread
+ * that executes takes the number of its process's first one and leaves no exit behind; its own
+ * number is free. So an exec of a task that has ended stays as long as the exit does: the new of
+ * the thread that executed may come late, while later threads keep the process alive.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -254,15 +256,30 @@ static void events_mark(struct tacho_b_event *event, size_t nr)
 /* The task that owns a number by itself: where threads are domains, every thread. */
 static int owner_of(const struct tacho_binder *binder, const struct tacho_b_event *event)
 {
-	return binder->options.by == TACHO_BY_THREAD ? event->tid : event->pid;
+	const struct tacho_process *process = tacho_tasks_process(&binder->tasks, event->pid);
+
+	return binder->options.by == TACHO_BY_THREAD || (process && process->was_split)
+		       ? event->tid
+		       : event->pid;
+}
+
+/* A child has taken its number from the pool. */
+static bool adopt(struct tacho_binder *binder, const struct tacho_b_event *event)
+{
+	if (!tacho_domains_adopt(&binder->domains, event->domain, owner_of(binder, event)))
+		return false;
+	binder->domains.domain[event->domain].pid = event->pid;
+	return true;
 }
 
 static void drop(struct tacho_binder *binder, const struct tacho_b_event *event)
 {
 	const struct tacho_process *process = tacho_tasks_process(&binder->tasks, event->pid);
 
-	if (tacho_domains_drop(&binder->domains, event->domain, owner_of(binder, event)))
-		tacho_b_unread(binder, event->domain, process ? process->comm : "", event->parent);
+	if (!tacho_domains_drop(&binder->domains, event->domain, owner_of(binder, event)))
+		return;
+	binder->domains.domain[event->domain].pid = event->pid;
+	tacho_b_unread(binder, event->domain, process ? process->comm : "", event->parent);
 }
 
 /* Forget the tasks of a process that lived before that time and did not end, as far as we know. */
@@ -414,35 +431,42 @@ static void take_new(struct tacho_binder *binder, const struct tacho_b_event *ev
 		task->process->parent = event->parent;
 	if (event->tid == event->pid && task->process->executed < event->time)
 		task->process->executed = event->time;
-	is_fresh = tacho_domains_adopt(&binder->domains, event->domain, owner_of(binder, event));
+	is_fresh = adopt(binder, event);
 	tacho_b_enter(binder, task, event->domain);
-	if (binder->options.by == TACHO_BY_THREAD || binder->options.by == TACHO_BY_VM)
+	if (is_fresh && task->process->was_split && event->tid != event->pid)
+		task->flags |= TACHO_TASK_SPLIT; /* else it would have none */
+	if (binder->options.by == TACHO_BY_THREAD || binder->options.by == TACHO_BY_VM ||
+	    task->process->is_split)
 		young_add(binder, event->tid);
-	if (is_first)
+	if (is_first) {
 		new_process(binder, task, is_fresh, event->executes);
-	else
-		new_thread(binder, task);
+		return;
+	}
+	new_thread(binder, task);
+	if (is_fresh && task->domain != event->domain) /* nobody wants it split any more */
+		tacho_b_unread(binder, event->domain, task->process->comm, event->parent);
 }
 
-static void take_exec(struct tacho_binder *binder, const struct tacho_b_event *event)
+/* Returns whether the event stays, as an exit does: its process does not, and so cannot remember. */
+static bool take_exec(struct tacho_binder *binder, struct tacho_b_event *event)
 {
+	struct tacho_task *task = tacho_tasks_find(&binder->tasks, event->tid);
 	struct tacho_process *process;
-	struct tacho_task *task;
 
 	/* whichever thread did it has the number of the first one now, the others have ended */
-	task = tacho_tasks_find(&binder->tasks, event->tid);
-	if (task && task->time > event->time)
-		return;
-	if (event->is_over) {
+	if (event->is_over || (task && task->time > event->time)) {
 		process_forget(binder, event->pid, event->time);
-		return;
+		process = tacho_tasks_process(&binder->tasks, event->pid);
+		if (process && process->executed < event->time)
+			process->executed = event->time;
+		return event->is_over && event->age++ < MAX_AGE;
 	}
 	if (!task) {
 		task = tacho_tasks_add(&binder->tasks, event->pid, event->tid);
 		if (!task) {
 			tacho_b_fail(binder, -ENOMEM);
 			binder->is_stale = true;
-			return;
+			return false;
 		}
 		if (task->process->nr_tasks == 1)
 			task->process->is_later = binder->has_started;
@@ -456,11 +480,12 @@ static void take_exec(struct tacho_binder *binder, const struct tacho_b_event *e
 	process->executed = event->time;
 	if (process->rule >= 0 && process->flags & TACHO_TASK_KEEP_EXEC) {
 		tacho_b_follow(binder, task);
-		return;
+		return false;
 	}
-	process->is_vm = false;
+	process->is_vm = process->is_split = process->was_split = false;
 	process->next_vm_look = 2;
 	tacho_b_process(binder, process);
+	return false;
 }
 
 static void take_vcpu(struct tacho_binder *binder, const struct tacho_b_event *event)
@@ -500,8 +525,7 @@ static bool take(struct tacho_binder *binder, struct tacho_b_event *event)
 		take_new(binder, event);
 		return false;
 	case TACHO_B_EXEC:
-		take_exec(binder, event);
-		return false;
+		return take_exec(binder, event);
 	case TACHO_B_VCPU:
 		take_vcpu(binder, event);
 		return false;
@@ -623,6 +647,21 @@ int tacho_binder_settle(struct tacho_binder *binder, bool *changed)
 	return error_take(binder);
 }
 
+int tacho_binder_split(struct tacho_binder *binder, int pid, bool by_thread)
+{
+	struct tacho_process *process = tacho_tasks_process(&binder->tasks, pid);
+
+	if (!process)
+		return -ESRCH;
+	if (process->is_split == by_thread || !tacho_b_may_split(binder, process))
+		return 0;
+	if (by_thread && binder->domains.nr_free < process->nr_tasks)
+		return -ENOSPC;
+	process->is_split = by_thread;
+	process->was_split |= by_thread;
+	return tacho_b_process(binder, process) ? error_take(binder) : -ESRCH;
+}
+
 void tacho_binder_reuse(struct tacho_binder *binder)
 {
 	if (tacho_domains_reuse(&binder->domains))
@@ -655,6 +694,41 @@ uint32_t tacho_binder_task(const struct tacho_binder *binder, int tid)
 	const struct tacho_task *task = tacho_tasks_find(&binder->tasks, tid);
 
 	return task ? task->domain : TACHO_NONE;
+}
+
+/* Those of one process: where it is the domain's own, they are all, as a rule. */
+static size_t tasks_of(const struct tacho_process *process, uint32_t number, int *tids, size_t max,
+		       size_t nr)
+{
+	const struct tacho_task *task;
+
+	for (task = process ? process->tasks : NULL; task; task = task->next) {
+		if (task->domain != number)
+			continue;
+		if (nr < max)
+			tids[nr] = task->node.id;
+		nr++;
+	}
+	return nr;
+}
+
+size_t tacho_binder_tasks(const struct tacho_binder *binder, uint32_t number, int *tids, size_t max)
+{
+	const struct tacho_table *table = &binder->tasks.processes;
+	const struct tacho_domain *domain;
+	const struct tacho_node *node;
+	size_t i, nr;
+
+	if (number >= binder->options.nr_domains)
+		return 0;
+	domain = &binder->domains.domain[number];
+	nr = tasks_of(tacho_tasks_process(&binder->tasks, domain->pid), number, tids, max, 0);
+	if (nr == domain->nr_tasks || domain->state != TACHO_STATE_USED)
+		return nr;
+	for (i = nr = 0; i < table->nr_buckets; i++)
+		for (node = table->bucket[i]; node; node = node->next)
+			nr = tasks_of((const struct tacho_process *)node, number, tids, max, nr);
+	return nr;
 }
 
 int tacho_binder_processes(const struct tacho_binder *binder, struct tacho_binder_process **list,

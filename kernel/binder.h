@@ -89,6 +89,10 @@ int tacho_binder_domain(const struct tacho_binder *binder, uint32_t domain,
 			struct tacho_kernel_domain_info *info);
 /* The domain of a task, or TACHO_NONE if it is not known. */
 uint32_t tacho_binder_task(const struct tacho_binder *binder, int tid);
+/* As tacho_kernel_tasks and tacho_kernel_split. */
+size_t tacho_binder_tasks(const struct tacho_binder *binder, uint32_t domain, int *tids,
+			  size_t max);
+int tacho_binder_split(struct tacho_binder *binder, int pid, bool by_thread);
 /* A process and whose it is. */
 struct tacho_binder_process {
 	uint32_t domain;

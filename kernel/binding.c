@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * binding.c: what the binder decides, done in the kernel; what the kernel tells, told to the binder.
+ * binding.c: what the binder decides, done in the kernel; what the kernel tells, told to the
+ * binder.
  *
- * Owns the maps `bindings` and `pool` and the log of task.track. A binding is put into the map, and one
- * run of the iterator over all tasks stores it: tasks are found by the kernel, so none is missed that is
- * in a namespace of its own, and a task that has ended in between is nobody's problem.
+ * Owns the maps `bindings` and `pool` and the log of task.track. A binding is put into the map, and
+ * one run of the iterator over all tasks stores it: tasks are found by the kernel, so none is
+ * missed that is in a namespace of its own, and a task that has ended in between is nobody's
+ * problem.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -64,8 +66,8 @@ static int op_push(void *arg, uint32_t principal)
 }
 
 /*
- * Forget the bindings that were made. The map has room for many tasks, and its next key is looked for
- * from its beginning: so we know the keys.
+ * Forget the bindings that were made. The map has room for many tasks, and its next key is looked
+ * for from its beginning: so we know the keys.
  */
 static void bindings_clear(struct tacho_kernel *kernel)
 {
@@ -207,8 +209,9 @@ static int settle(struct tacho_kernel *kernel)
 }
 
 /*
- * While nothing was enabled nobody followed tasks: numbers of threads may have new owners, and the table
- * by thread id does not know. Nobody reads it before this is done but the programs that fill it.
+ * While nothing was enabled nobody followed tasks: numbers of threads may have new owners, and the
+ * table by thread id does not know. Nobody reads it before this is done but the programs that fill
+ * it.
  */
 static int principals_clear(struct tacho_kernel *kernel)
 {
@@ -248,7 +251,7 @@ int tacho_k_binding_tend(struct tacho_kernel *kernel)
 	bool lost = false;
 	int error;
 
-	if (!kernel->enabled)
+	if (!tacho_k_enable_follows(kernel))
 		return 0;
 	error = rows_take(kernel, &lost);
 	if (lost)
@@ -276,6 +279,27 @@ int tacho_kernel_domain(const struct tacho_kernel *kernel, uint32_t domain,
 uint32_t tacho_kernel_task_domain(const struct tacho_kernel *kernel, int tid)
 {
 	return tacho_binder_task(kernel->binder, tid);
+}
+
+size_t tacho_kernel_tasks(const struct tacho_kernel *kernel, uint32_t domain, int *tids, size_t max)
+{
+	return tacho_binder_tasks(kernel->binder, domain, tids, max);
+}
+
+/* Threads that come before the walk is done say in their rows that they did not know. */
+int tacho_kernel_split(struct tacho_kernel *kernel, int pid, bool by_thread)
+{
+	int error = tacho_binder_split(kernel->binder, pid, by_thread), bound;
+
+	bound = bindings_make(kernel);
+	if (!error)
+		error = bound;
+	if (error == -ESRCH)
+		return tacho_k_fail(kernel, error, "there is no process %d", pid);
+	if (error == -ENOSPC)
+		return tacho_k_fail(kernel, error,
+				    "process %d has more threads than there are domains left", pid);
+	return error ? binding_fail(kernel, error) : 0;
 }
 
 uint64_t tacho_kernel_overflow(const struct tacho_kernel *kernel)

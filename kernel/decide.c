@@ -3,8 +3,8 @@
  * decide.c: which domain a task gets, from the rules, from what a domain shall be, and from /proc.
  *
  * Owns the choice, the names of domains, and the flags of bindings. Must not know of rows and their
- * order (binder.c), nor how numbers are given out (domains.c). A task that vanished while it was being
- * read keeps the domain that it has. Called by binder.c only. Section 4.3.4 of paper 001.
+ * order (binder.c), nor how numbers are given out (domains.c). A task that vanished while it was
+ * being read keeps the domain that it has. Called by binder.c only. Section 4.3.4 of paper 001.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -120,7 +120,16 @@ bool tacho_b_is_split(const struct tacho_binder *binder, const struct tacho_proc
 {
 	if (binder->options.by == TACHO_BY_THREAD)
 		return !process->is_kernel;
-	return binder->options.by == TACHO_BY_VM && process->is_vm && process->rule < 0;
+	if (binder->options.by == TACHO_BY_VM && process->is_vm)
+		return process->rule < 0;
+	return process->is_split && tacho_b_may_split(binder, process);
+}
+
+bool tacho_b_may_split(const struct tacho_binder *binder, const struct tacho_process *process)
+{
+	return !process->is_kernel && process->rule < 0 &&
+	       (binder->options.by == TACHO_BY_PROCESS ||
+		(binder->options.by == TACHO_BY_VM && !process->is_vm));
 }
 
 /* --- choosing ----------------------------------------------------------------------------------- */
@@ -131,7 +140,9 @@ static void choose_own(struct tacho_binder *binder, struct choice *choice, uint3
 {
 	choice->flags = 0;
 	choice->domain = has;
-	if (has != TACHO_NONE && domain_of(binder, has)->owner == owner)
+	/* a number that is free still says whose it was */
+	if (has != TACHO_NONE && domain_of(binder, has)->owner == owner &&
+	    domain_of(binder, has)->state != TACHO_STATE_FREE)
 		return;
 	choice->domain = tacho_domains_alloc(&binder->domains);
 	if (choice->domain == TACHO_NONE) {
@@ -142,17 +153,10 @@ static void choose_own(struct tacho_binder *binder, struct choice *choice, uint3
 	domain_of(binder, choice->domain)->pid = pid;
 }
 
-/* What stands between a command and the number of the task. */
-static char mark_of(const struct tacho_binder *binder)
+/* The number is part of the name, so what is cut is the command. mark: '/' of a thread, ' ' of a process. */
+static void own_name(char *name, size_t size, const char *comm, char mark, int owner)
 {
-	return binder->options.by == TACHO_BY_THREAD ? '/' : ' ';
-}
-
-/* The number is part of the name, so what is cut is the command. */
-static void own_name(const struct tacho_binder *binder, char *name, size_t size, const char *comm,
-		     int owner)
-{
-	snprintf(name, size, "%.20s%c%d", comm, mark_of(binder), owner);
+	snprintf(name, size, "%.20s%c%d", comm, mark, owner);
 }
 
 static void choose_process(struct tacho_binder *binder, struct choice *choice,
@@ -175,7 +179,10 @@ static void choose_thread(struct tacho_binder *binder, struct choice *choice,
 	choose_own(binder, choice, task->domain, task->node.id, task->process->node.id);
 	if (choice->domain == other_of(binder))
 		return;
-	own_name(binder, name, sizeof(name), comm, task->node.id);
+	/* what it makes follows at once where that is not the rule */
+	if (binder->options.by != TACHO_BY_THREAD)
+		choice->flags = TACHO_TASK_SPLIT;
+	own_name(name, sizeof(name), comm, '/', task->node.id);
 	tacho_domains_name(&binder->domains, choice->domain, name, "");
 }
 
@@ -335,16 +342,19 @@ static void command_of(struct tacho_binder *binder, uint32_t number, char comman
 {
 	const struct tacho_domain *domain;
 	char tail[16], *end;
+	const char *mark;
 
 	command[0] = '\0';
 	if (number < TACHO_DOMAIN_FIRST || number >= other_of(binder))
 		return;
 	domain = domain_of(binder, number);
 	memcpy(command, domain->name, sizeof(domain->name));
-	snprintf(tail, sizeof(tail), "%c%d", mark_of(binder), domain->owner);
-	end = strstr(command, tail);
-	if (end && strchr("#", end[strlen(tail)])) /* strchr finds the end too */
-		*end = '\0';
+	for (mark = " /"; *mark; mark++) {
+		snprintf(tail, sizeof(tail), "%c%d", *mark, domain->owner);
+		end = strstr(command, tail);
+		if (end && strchr("#", end[strlen(tail)])) /* strchr finds the end too */
+			*end = '\0';
+	}
 }
 
 void tacho_b_unread(struct tacho_binder *binder, uint32_t number, const char *comm, uint32_t parent)
@@ -358,7 +368,11 @@ void tacho_b_unread(struct tacho_binder *binder, uint32_t number, const char *co
 	if (comm[0])
 		snprintf(command, sizeof(command), "%.31s", comm);
 	if (command[0])
-		own_name(binder, name, sizeof(name), command, domain->owner);
+		own_name(name, sizeof(name), command,
+			 binder->options.by == TACHO_BY_THREAD || domain->owner != domain->pid
+				 ? '/'
+				 : ' ',
+			 domain->owner);
 	else
 		snprintf(name, sizeof(name), "pid %d", domain->owner);
 	tacho_domains_name(&binder->domains, number, name, "");
@@ -432,10 +446,12 @@ void tacho_b_thread(struct tacho_binder *binder, struct tacho_task *task)
 	}
 	task->start = proc.start;
 	proc_complete(process, &proc);
-	rule = tacho_rules_find(binder->options.rules, &proc);
+	/* of a process of which no rule speaks, none speaks of its threads */
+	rule = tacho_b_may_split(binder, process) ? -1
+						  : tacho_rules_find(binder->options.rules, &proc);
 	if (rule >= 0) {
 		choose_rule(binder, &choice, rule);
-	} else if (binder->options.by == TACHO_BY_VM) {
+	} else if (binder->options.by == TACHO_BY_VM && process->is_vm) {
 		role = task->is_vcpu ? TACHO_VM_VCPU
 				     : tacho_procs_role(binder->options.root, process->node.id,
 							task->node.id, proc.comm);

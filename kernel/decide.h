@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * decide.h: which domain a task gets. The binder's inner half: binder.c says when, decide.c says what,
- * and scan.c does both for all tasks that there are.
+ * decide.h: which domain a task gets. The binder's inner half: binder.c says when, decide.c says
+ * what, and scan.c does both for all tasks that there are.
  *
- * Nothing here is for others than these three. Errors of operations stay in the binder until somebody
- * asks; nothing stops because of one.
+ * Nothing here is for others than these three. Errors of operations stay in the binder until
+ * somebody asks; nothing stops because of one.
  */
 #ifndef TACHO_KERNEL_DECIDE_H
 #define TACHO_KERNEL_DECIDE_H
@@ -24,7 +24,7 @@ struct tacho_b_event {
 	uint32_t parent; /* a new one: domain of the task that made it, or TACHO_NONE */
 	uint32_t order; /* of arrival */
 	uint8_t kind; /* enum tacho_b_kind */
-	uint8_t age; /* an exit: settles that it has seen */
+	uint8_t age; /* an exit, an exec that is over: settles that it has seen */
 	bool executes; /* and the next one of its task is the exec */
 	bool is_over; /* its task ended later in the batch, and no file need be read */
 };
@@ -65,13 +65,15 @@ void tacho_b_remove(struct tacho_binder *binder, struct tacho_task *task);
 void tacho_b_follow(struct tacho_binder *binder, struct tacho_task *task);
 /* Whether the process's threads are domains of their own, or parts of one. */
 bool tacho_b_is_split(const struct tacho_binder *binder, const struct tacho_process *process);
+/* Whether it is a domain as a whole unless somebody wants it split: by process, and no rule speaks of it. */
+bool tacho_b_may_split(const struct tacho_binder *binder, const struct tacho_process *process);
 /* Read a process, decide, and bind all its tasks. false: there is none. */
 bool tacho_b_process(struct tacho_binder *binder, struct tacho_process *process);
 /* Read one task of a process that is split, decide and bind. */
 void tacho_b_thread(struct tacho_binder *binder, struct tacho_task *task);
 /*
- * A domain of a task of which nothing could be read is called after the command of its process, or if
- * that is empty after its parent's domain. It keeps the name that it has.
+ * A domain of a task of which nothing could be read is called after the command of its process, or
+ * if that is empty after its parent's domain. It keeps the name that it has.
  */
 void tacho_b_unread(struct tacho_binder *binder, uint32_t number, const char *comm,
 		    uint32_t parent);

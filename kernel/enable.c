@@ -3,8 +3,9 @@
  * enable.c: programs on and off, by the events that a session asked for.
  *
  * Owns the links and perf events: a program is attached while an enabled event needs it, and the
- * programs that follow tasks while any event is enabled. Every task is bound before anything but
- * these is attached. The kernel's static keys make what is not attached free. Must not touch the logs.
+ * programs that follow tasks while any event is enabled, or somebody wants it. Every task is bound
+ * before anything but these is attached. The kernel's static keys make what is not attached free.
+ * Must not touch the logs.
  *
  * Timers and counters exist per online CPU; tacho_k_enable_cpus follows CPUs that come and go.
  */
@@ -12,7 +13,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/membarrier.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,21 +195,30 @@ static void running_start(struct tacho_kernel *kernel)
 	}
 }
 
-/* Nothing keeps it true any more. A program may just be storing: wait until none can. */
-static void running_stop(struct tacho_kernel *kernel)
+/*
+ * Nothing keeps it true any more. A program may just be storing: to wait until none can
+ * (membarrier) takes 10 to 100 ms, which is long for who switches events off to save time; so the
+ * next looks do it again.
+ */
+void tacho_k_enable_forget(struct tacho_kernel *kernel)
 {
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
-		usleep(20000);
+	if (kernel->enabled & SERVICE_EVENTS)
+		return;
 	for (uint32_t cpu = 0; cpu < kernel->nr_cpus; cpu++)
 		tacho_store_relaxed(&cpu_part(kernel, cpu)->running_since, 0);
 }
 
 /* ---- links --------------------------------------------------------------------------------------- */
 
+bool tacho_k_enable_follows(const struct tacho_kernel *kernel)
+{
+	return kernel->enabled != 0 || kernel->follows;
+}
+
 static bool source_is_wanted(const struct tacho_kernel *kernel, const struct tacho_k_source *source)
 {
 	if (source->how == TACHO_K_TASKS)
-		return kernel->enabled != 0;
+		return tacho_k_enable_follows(kernel);
 	if (source->how != TACHO_K_TRACEPOINT)
 		return false;
 	if (((source->events | source->helps) & kernel->enabled) == 0)
@@ -298,20 +307,26 @@ static void since_set(struct tacho_kernel *kernel, uint64_t had)
 	}
 }
 
+/* Everybody has a domain before anything else is attached. */
+static int tasks_follow(struct tacho_kernel *kernel)
+{
+	int error = links_make(kernel, true);
+
+	return error ? error : tacho_k_binding_start(kernel);
+}
+
 /* Make what is attached agree with the set of enabled events. */
 static int apply(struct tacho_kernel *kernel, uint64_t wanted)
 {
+	const bool followed = tacho_k_enable_follows(kernel);
 	uint64_t had = kernel->enabled;
 	int error = 0;
 
 	kernel->enabled = wanted;
 	if (wanted & HYPERVISOR_EVENTS) /* before any of them is attached: it runs a machine */
 		(void)tacho_vm_trial_get();
-	if (!had && wanted) {
-		error = links_make(kernel, true);
-		if (!error)
-			error = tacho_k_binding_start(kernel);
-	}
+	if (!followed && wanted)
+		error = tasks_follow(kernel);
 	if (!error && (wanted & ~had & PMC_EVENTS)) {
 		counters_stop(kernel);
 		error = counters_start(kernel);
@@ -329,8 +344,8 @@ static int apply(struct tacho_kernel *kernel, uint64_t wanted)
 		percpu_close(&kernel->timer, kernel->nr_cpus);
 	if (!(wanted & PMC_EVENTS))
 		counters_stop(kernel);
-	if (!(wanted & SERVICE_EVENTS) && (had & SERVICE_EVENTS))
-		running_stop(kernel);
+	if (had & SERVICE_EVENTS)
+		tacho_k_enable_forget(kernel);
 	return error;
 }
 
@@ -371,10 +386,29 @@ int tacho_kernel_disable(struct tacho_kernel *kernel, const uint32_t *ids, size_
 	return error ? error : apply(kernel, kernel->enabled & ~set);
 }
 
+int tacho_kernel_follow(struct tacho_kernel *kernel, bool on)
+{
+	const bool followed = tacho_k_enable_follows(kernel);
+	int error = 0;
+
+	kernel->follows = on;
+	if (!followed && on)
+		error = tasks_follow(kernel);
+	if (error)
+		kernel->follows = false;
+	links_drop(kernel);
+	return error;
+}
+
 void tacho_k_enable_none(struct tacho_kernel *kernel)
 {
-	if (kernel->skel && kernel->enabled)
+	if (!kernel->skel)
+		return;
+	kernel->follows = false;
+	if (kernel->enabled)
 		apply(kernel, 0);
+	else
+		links_drop(kernel);
 }
 
 /* ---- CPUs ---------------------------------------------------------------------------------------- */
@@ -421,8 +455,8 @@ int tacho_k_enable_cpus(struct tacho_kernel *kernel)
 }
 
 /*
- * Of programs of tracepoints that are attached, or were when we looked last; of others the kernel does
- * not count it.
+ * Of programs of tracepoints that are attached, or were when we looked last; of others the kernel
+ * does not count it.
  */
 uint64_t tacho_k_enable_nested(struct tacho_kernel *kernel)
 {

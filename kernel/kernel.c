@@ -402,6 +402,8 @@ static int kernel_open(struct tacho_kernel *kernel, const struct tacho_kernel_op
 	if (!error)
 		error = track_open(kernel);
 	if (!error)
+		error = tacho_k_children_open(kernel);
+	if (!error)
 		error = tacho_k_binding_open(kernel, options);
 	return error;
 }
@@ -438,6 +440,7 @@ void tacho_kernel_close(struct tacho_kernel *kernel)
 	tacho_k_enable_close(kernel);
 	tacho_k_share_close(kernel);
 	tacho_k_binding_close(kernel);
+	tacho_k_children_close(kernel);
 	if (kernel->track)
 		tacho_merge_close(kernel->track);
 	if (kernel->memory.base)
@@ -486,6 +489,7 @@ int tacho_kernel_tend(struct tacho_kernel *kernel, bool *changed)
 	const uint64_t now = tacho_i_clock_read(TACHO_SOURCE_MONOTONIC);
 	int error = tacho_k_binding_tend(kernel);
 
+	tacho_k_enable_forget(kernel);
 	if (kernel->dropped || now - kernel->looked_ns >= LOOK_NS) {
 		kernel->dropped = false;
 		kernel->looked_ns = now;

@@ -3,14 +3,14 @@
  * kernel.h: the kernel and the hypervisor as a component: load, configure, enable, tend, close.
  *
  * One object is one set of eBPF programs with one area. Nothing is attached before an event is
- * enabled, and nothing is left when the process ends, however it ends: programs, links, maps and
- * perf events are descriptors of this process. Several objects, of one or several processes, do not
- * disturb each other. Functions return 0 or -errno; `why` gets one line for a person. Nothing prints.
- * One thread per object.
+ * enabled (or tasks are followed), and nothing is left when the process ends, however it ends:
+ * programs, links, maps and perf events are descriptors of this process. Several objects, of one or
+ * several processes, do not disturb each other. Functions return 0 or -errno; `why` gets one line
+ * for a person. Nothing prints. One thread per object.
  *
- * The area is a BPF map; tacho_kernel_memory gives it as the struct tacho_memory of session.h, so that
- * logs, routes, thresholds and bindings are made with tacho_memory_log_add, tacho_memory_route and
- * tacho_memory_bind, while the programs run, and it is read with reader.h.
+ * The area is a BPF map; tacho_kernel_memory gives it as the struct tacho_memory of session.h, so
+ * that logs, routes, thresholds and bindings are made with tacho_memory_log_add, tacho_memory_route
+ * and tacho_memory_bind, while the programs run, and it is read with reader.h.
  */
 #ifndef TACHO_KERNEL_H
 #define TACHO_KERNEL_H
@@ -64,11 +64,17 @@ const struct tacho_event_entry *tacho_kernel_events(const struct tacho_kernel *k
 /* Attach what these events need, or detach what nothing needs any more. All or nothing. */
 int tacho_kernel_enable(struct tacho_kernel *kernel, const uint32_t *ids, size_t nr);
 int tacho_kernel_disable(struct tacho_kernel *kernel, const uint32_t *ids, size_t nr);
+/*
+ * Follow tasks also while no event is enabled: who is who stays known, and enabling an event again
+ * need not look through all of /proc. Costs a microsecond per task that is made, executes, or ends.
+ * tend goes on being called.
+ */
+int tacho_kernel_follow(struct tacho_kernel *kernel, bool on);
 
 /*
  * Housekeeping, to be called every 10 to 100 ms while the object is used: names and binds what was
- * forked and executed, frees domains whose tasks are gone, takes over losses that the kernel counted.
- * *changed (may be NULL): a name in the domain table changed.
+ * forked and executed, frees domains whose tasks are gone, takes over losses that the kernel
+ * counted. *changed (may be NULL): a name in the domain table changed.
  */
 int tacho_kernel_tend(struct tacho_kernel *kernel, bool *changed);
 /*
@@ -78,8 +84,9 @@ int tacho_kernel_tend(struct tacho_kernel *kernel, bool *changed);
 void tacho_kernel_reuse(struct tacho_kernel *kernel);
 
 /*
- * mem.shared: one sample of the pages that domains share with each other, as rows. only: of these domains
- * with each other (nr 0: of all). tacho_kernel_tend does it for all at the period of the options.
+ * mem.shared: one sample of the pages that domains share with each other, as rows. only: of these
+ * domains with each other (nr 0: of all). tacho_kernel_tend does it for all at the period of the
+ * options.
  */
 int tacho_kernel_sample_shared(struct tacho_kernel *kernel, const uint32_t *only, size_t nr);
 
@@ -95,6 +102,37 @@ int tacho_kernel_domain(const struct tacho_kernel *kernel, uint32_t domain,
 			struct tacho_kernel_domain_info *info);
 /* The domain that a task is bound to, as of the last tend; TACHO_NONE: not known. */
 uint32_t tacho_kernel_task_domain(const struct tacho_kernel *kernel, int tid);
+/* The tasks that are bound to a domain, as of the last tend; at most max. Returns how many there are. */
+size_t tacho_kernel_tasks(const struct tacho_kernel *kernel, uint32_t domain, int *tids,
+			  size_t max);
+/*
+ * Look at a process by thread, or as a whole again: its tasks are bound anew, threads that it makes
+ * follow. Others are not touched. Threads are called "comm/tid"; the first one keeps the number of
+ * the process, which means less now (and more again later): tacho_facts_forget. It ends when the
+ * process executes another program. Nothing happens where a rule speaks of it, or where domains are
+ * no processes. -ESRCH: not known, as of the last tend; -ENOSPC: fewer numbers are left than it has
+ * threads. Reads a file of /proc per thread, and walks over all tasks once.
+ */
+int tacho_kernel_split(struct tacho_kernel *kernel, int pid, bool by_thread);
+/*
+ * Tell at once when a task makes a child, a thread too: those that are watched wake a reader of the
+ * descriptor (POLLIN), tacho_kernel_children takes what they made, up to max, returns how many and
+ * never blocks. For a scheduler whose placements are inherited. A child is not watched before
+ * somebody says so. Watching ends with the task. No event need be enabled: from the first watch on
+ * tasks are followed (tacho_kernel_follow). There is room for some 2700 children; those that find
+ * none, because nobody took the others, count as lost in the area (TACHO_LOST_BUSY), and in
+ * tacho_kernel_children_lost. To watch who has ended is nothing. -ENOSPC: too many are watched.
+ */
+struct tacho_kernel_child {
+	int pid, tid; /* of the child */
+	int parent; /* tid of who made it */
+	uint32_t pad0;
+};
+int tacho_kernel_watch(struct tacho_kernel *kernel, int tid, bool on);
+int tacho_kernel_fd(const struct tacho_kernel *kernel);
+size_t tacho_kernel_children(struct tacho_kernel *kernel, struct tacho_kernel_child *children,
+			     size_t max);
+uint64_t tacho_kernel_children_lost(const struct tacho_kernel *kernel);
 /* How many tasks were charged to "other" because there were no domains left. */
 uint64_t tacho_kernel_overflow(const struct tacho_kernel *kernel);
 

@@ -18,6 +18,7 @@
 struct tacho_k;
 struct bpf_link;
 struct btf;
+struct ring_buffer;
 
 /* One perf event per CPU: descriptors, -1 where the CPU has none. */
 struct tacho_k_percpu {
@@ -36,6 +37,7 @@ struct tacho_kernel {
 
 	/* enable.c */
 	uint64_t enabled; /* events, a bit each */
+	bool follows; /* tasks, even if nothing is enabled */
 	struct bpf_link
 		*links[TACHO_K_MAX_SOURCES]; /* by index of the source; NULL: not attached */
 	struct tacho_k_percpu timer; /* of cpu.runq */
@@ -69,6 +71,11 @@ struct tacho_kernel {
 	uint32_t nr_bindings;
 	uint32_t max_bindings; /* the map's, and there is room for so many */
 	bool names_changed;
+
+	/* children.c */
+	struct ring_buffer *ring; /* of children of tasks that are watched */
+	struct tacho_kernel_child *told; /* where the caller wants them, while it asks */
+	size_t nr_told, max_told;
 };
 
 /* kernel.c */
@@ -80,7 +87,11 @@ int tacho_k_fail(struct tacho_kernel *kernel, int error, const char *fmt, ...)
 
 /* CPUs came or went: timers and counters follow. */
 int tacho_k_enable_cpus(struct tacho_kernel *kernel);
+/* The programs that follow tasks are attached. */
+bool tacho_k_enable_follows(const struct tacho_kernel *kernel);
 void tacho_k_enable_none(struct tacho_kernel *kernel);
+/* What runs is not known, unless cpu.service or a counter is enabled. */
+void tacho_k_enable_forget(struct tacho_kernel *kernel);
 void tacho_k_enable_close(struct tacho_kernel *kernel);
 /* Runs that did not happen because the program was running on that CPU, since the last call. */
 uint64_t tacho_k_enable_nested(struct tacho_kernel *kernel);
@@ -108,5 +119,10 @@ void tacho_k_binding_close(struct tacho_kernel *kernel);
 /* Every task that exists gets its binding: before the first event, and after rows were lost. */
 int tacho_k_binding_start(struct tacho_kernel *kernel);
 int tacho_k_binding_tend(struct tacho_kernel *kernel);
+
+/* children.c: tasks that are watched */
+
+int tacho_k_children_open(struct tacho_kernel *kernel);
+void tacho_k_children_close(struct tacho_kernel *kernel);
 
 #endif /* TACHO_KERNEL_INTERNAL_H */

@@ -56,6 +56,15 @@ struct tacho_k_bind {
 	tacho_u32 flags; /* TACHO_TASK_* */
 };
 
+/* A watched task made another one, from the program to tacho_kernel_children. */
+struct tacho_k_child {
+	tacho_u32 pid;
+	tacho_u32 tid;
+	tacho_u32 parent; /* thread id of who made it */
+	tacho_u32 pad0;
+};
+TACHO_CHECK_SIZE(struct tacho_k_child, 16);
+
 /* A row of mem.shared, from the session to the program that logs it. */
 struct tacho_k_emit {
 	tacho_u64 domain;

@@ -2,12 +2,13 @@
 /*
  * task.bpf.c: who is who: binding tasks to principals, and telling user space about new ones.
  *
- * Owns the maps, and the principal in the storage of each task. A child inherits it; where processes
- * or threads are domains of their own (fresh_for), it takes a fresh one from the pool, which user
- * space keeps filled with principals that are bound to domains already. If the pool is empty it is
- * charged to its parent's domain: nothing is lost. What a task becomes by exec, user space decides
- * from the rows that are logged here. Attached while any event is enabled; bound are all tasks
- * before anything else is attached.
+ * Owns the maps, and the principal in the storage of each task. A child inherits it; where
+ * processes or threads are domains of their own (fresh_for), it takes a fresh one from the pool,
+ * which user space keeps filled with principals that are bound to domains already. If the pool is
+ * empty it is charged to its parent's domain: nothing is lost. A thread of a process that is split
+ * (TACHO_TASK_SPLIT) takes one too, whatever fresh_for says. What a task becomes by exec, user
+ * space decides from the rows that are logged here. Attached while any event is enabled, or tasks
+ * are followed; bound are all tasks before anything else is attached.
  */
 #include "kernel.bpf.h"
 
@@ -24,8 +25,9 @@ struct {
 } pool SEC(".maps");
 
 /*
- * Bindings to be made, by thread id; emptied by the session when bind_tasks is done. Its buckets are
- * memory that is there from the beginning; where there are more tasks they are bound in several walks.
+ * Bindings to be made, by thread id; emptied by the session when bind_tasks is done. Its buckets
+ * are memory that is there from the beginning; where there are more tasks they are bound in several
+ * walks.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -35,6 +37,24 @@ struct {
 	__type(value, struct tacho_k_bind);
 } bindings SEC(".maps");
 
+/*
+ * Tasks that are watched, by thread id: since when, ns. What is older than the task that has the
+ * number was said of somebody who has ended. Added by the session, removed when the task ends.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 14);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u64);
+} watched SEC(".maps");
+
+/* Their children, for the session. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 16);
+} children SEC(".maps");
+
 const volatile struct tacho_geometry geometry = {};
 volatile __u32 active = 0;
 volatile __u64 enabled_ns[TACHO_K_NR] = {};
@@ -43,6 +63,10 @@ const volatile __s64 this_cpu_off_from_rq = 0;
 
 /* Which children become a principal of their own: TACHO_FRESH_*. */
 const volatile __u32 fresh_for = 0;
+/* Somebody is or was watched, by the session: nobody else looks into the map. */
+volatile __u32 watching = 0;
+/* Children for whom there was no room in the buffer. By the programs. */
+volatile __u64 children_lost = 0;
 /* Tasks whose storage could not be made: they count as the system's. By the programs. */
 volatile __u64 unbound = 0;
 
@@ -50,8 +74,44 @@ static __always_inline bool wants_fresh(__u32 flags, __u64 clone_flags)
 {
 	if (flags & TACHO_TASK_INHERIT)
 		return false;
-	return fresh_for == TACHO_FRESH_THREAD ||
-	       (fresh_for == TACHO_FRESH_PROCESS && !(clone_flags & CLONE_THREAD));
+	if (fresh_for == TACHO_FRESH_THREAD)
+		return true;
+	return clone_flags & CLONE_THREAD ? flags & TACHO_TASK_SPLIT
+					  : fresh_for == TACHO_FRESH_PROCESS;
+}
+
+/* What a child has of its parent's flags: that a process is split concerns its own threads. */
+static __always_inline __u32 flags_inherited(__u32 flags, __u64 clone_flags)
+{
+	__u32 kept = TACHO_TASK_INHERIT | TACHO_TASK_KEEP_EXEC;
+
+	if (clone_flags & CLONE_THREAD)
+		kept |= TACHO_TASK_SPLIT;
+	return flags & kept;
+}
+
+/* Wakes the session, if the parent is watched. */
+static __always_inline void child_tell(struct task_struct *child, struct task_struct *parent,
+				       struct tacho_cpu *cpu)
+{
+	__u32 tid = (__u32)parent->pid;
+	__u64 *since_ns = bpf_map_lookup_elem(&watched, &tid);
+	struct tacho_k_child *told;
+
+	if (!since_ns || *since_ns < parent->start_time)
+		return;
+	told = bpf_ringbuf_reserve(&children, sizeof(*told), 0);
+	if (!told) {
+		__sync_fetch_and_add(&children_lost, 1);
+		if (cpu)
+			tacho__bpf_lost(cpu, TACHO_LOST_BUSY);
+		return;
+	}
+	told->pid = (__u32)child->tgid;
+	told->tid = (__u32)child->pid;
+	told->parent = tid;
+	told->pad0 = 0;
+	bpf_ringbuf_submit(told, BPF_RB_FORCE_WAKEUP);
 }
 
 SEC("tp_btf/task_newtask")
@@ -65,7 +125,7 @@ int BPF_PROG(task_new, struct task_struct *child, unsigned long clone_flags)
 
 	if (from) {
 		fresh.principal = from->principal;
-		fresh.flags = from->flags & (TACHO_TASK_INHERIT | TACHO_TASK_KEEP_EXEC);
+		fresh.flags = flags_inherited(from->flags, clone_flags);
 	}
 	if (!(child->flags & PF_KTHREAD) && wants_fresh(fresh.flags, clone_flags) &&
 	    bpf_map_pop_elem(&pool, &principal) == 0)
@@ -75,6 +135,8 @@ int BPF_PROG(task_new, struct task_struct *child, unsigned long clone_flags)
 		task_bind(child, to, fresh.principal, fresh.flags);
 	else
 		__sync_fetch_and_add(&unbound, 1);
+	if (watching)
+		child_tell(child, parent, part);
 	if (!part)
 		return 0;
 	domain = principal_domain(fresh.principal);
@@ -98,15 +160,33 @@ static __always_inline int task_tell(struct task_struct *task, __u32 event, __u3
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(task_exec, struct task_struct *task)
+/* A thread that executes takes the number of its process's first one, and is watched on. */
+static __always_inline void watch_move(__u32 from, __u32 to)
 {
+	__u64 *since_ns = bpf_map_lookup_elem(&watched, &from), since;
+
+	if (!since_ns || from == to)
+		return;
+	since = *since_ns;
+	bpf_map_update_elem(&watched, &to, &since, BPF_ANY);
+	bpf_map_delete_elem(&watched, &from);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(task_exec, struct task_struct *task, int old_tid)
+{
+	if (watching)
+		watch_move((__u32)old_tid, (__u32)task->pid);
 	return task_tell(task, TACHO_K_TASK_EXEC, TACHO_K_TRACK_EXEC);
 }
 
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(task_exit, struct task_struct *task)
 {
+	__u32 tid = (__u32)task->pid;
+
+	if (watching)
+		bpf_map_delete_elem(&watched, &tid);
 	return task_tell(task, TACHO_K_TASK_EXIT, TACHO_K_TRACK_EXIT);
 }
 

@@ -12,6 +12,8 @@ enum tacho_task_flags {
 	TACHO_TASK_INHERIT = 0x1, /* children keep the principal */
 	TACHO_TASK_KEEP_EXEC = 0x2, /* exec does not change the binding */
 	TACHO_TASK_VCPU = 0x4, /* by the programs: it has entered a guest, and that was told */
+	TACHO_TASK_SPLIT =
+		0x8, /* threads that it makes become principals of their own, and so on */
 };
 
 /* Which children become principals of their own. */

@@ -2,8 +2,8 @@
 /*
  * tasks.h: the tasks that the binder knows, by thread and by process.
  *
- * Records and how to find them, nothing else: what a task's domain should be is binder.c's. A process
- * exists here as long as one of its tasks does, whichever it is. One thread.
+ * Records and how to find them, nothing else: what a task's domain should be is binder.c's. A
+ * process exists here as long as one of its tasks does, whichever it is. One thread.
  */
 #ifndef TACHO_KERNEL_TASKS_H
 #define TACHO_KERNEL_TASKS_H
@@ -38,6 +38,8 @@ struct tacho_process {
 	bool is_later; /* began after the binder did */
 	bool is_kernel;
 	bool is_vm;
+	bool is_split; /* somebody wants its threads to be domains of their own */
+	bool was_split; /* or did: rows may say that a thread took a number */
 	uint32_t next_vm_look; /* look for a virtual machine when it has so many threads */
 	char comm[64];
 	char vm[64];

@@ -82,6 +82,7 @@ struct task_struct {
 	int prio;
 	int pid;
 	int tgid;
+	__u64 start_time; /* CLOCK_MONOTONIC */
 };
 
 struct sock_common {

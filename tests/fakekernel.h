@@ -148,6 +148,8 @@ static inline bool world_fresh(uint32_t flags, bool is_thread)
 {
 	if (flags & TACHO_TASK_INHERIT)
 		return false;
+	if (is_thread && (flags & TACHO_TASK_SPLIT))
+		return true;
 	return world.by == TACHO_BY_THREAD ||
 	       ((world.by == TACHO_BY_PROCESS || world.by == TACHO_BY_VM) && !is_thread);
 }
@@ -156,6 +158,8 @@ static inline void world_fork(int parent, int pid, int tid)
 {
 	world.task[tid] = world.task[parent];
 	world.task[tid].pid = pid;
+	world.task[tid].flags &=
+		TACHO_TASK_INHERIT | TACHO_TASK_KEEP_EXEC | (pid != tid ? TACHO_TASK_SPLIT : 0u);
 	if (world_fresh(world.task[parent].flags, pid != tid) && world.pool_head != world.pool_tail)
 		world.task[tid].principal = world.pool[world.pool_head++ % WORLD_POOL];
 	world_row(WORLD_NEW, pid, tid);

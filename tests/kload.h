@@ -39,10 +39,13 @@ static inline void pin(int cpu)
 /* A child that runs fn and ends; it is killed with us. */
 static inline pid_t child(void (*fn)(void *), void *arg)
 {
+	const pid_t parent = getpid();
 	pid_t pid = fork();
 
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent) /* it died before we could ask for that */
+			_exit(0);
 		fn(arg);
 		_exit(0);
 	}

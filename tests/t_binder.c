@@ -318,6 +318,61 @@ T_CASE(threads_are_one_with_their_process)
 	end();
 }
 
+/*
+ * A thread executed, and the one that it became ended between two looks; a later thread keeps the
+ * process alive. When the new of the first comes late, nobody is left who has its number.
+ */
+T_CASE(who_executed_is_read_last)
+{
+	struct world_row late;
+	uint32_t domain;
+
+	T_NEED(begin(TACHO_BY_PROCESS, 64, NO_RULES));
+	has(20, 20, "java", 1);
+	world_start();
+	domain = world.task[20].principal;
+	forks(20, 20, 21, "java");
+	late = world.row[--world.nr_rows];
+	executes(21, "next", 1);
+	forks(20, 20, 22, "next");
+	ends(20);
+	world_settle();
+	T_CHARGED(22, "next");
+	world_deliver_row(&late);
+	world_settle();
+	T_EQ(tacho_binder_task(world.binder, 21), TACHO_NONE);
+	T_EQ(info_of(domain).nr_tasks, 1);
+	for (int i = 0; i < 4; i++)
+		world_settle();
+	T_CHARGED(22, "next");
+	T_EQ(info_of(domain).nr_tasks, 1);
+	ends(22);
+	world_settle();
+	T_OK(info_of(domain).is_gone);
+	end();
+}
+
+/* The same, but a scan saw what it became before any row of it was read. */
+T_CASE(who_executed_was_scanned)
+{
+	struct world_row late;
+
+	T_NEED(begin(TACHO_BY_PROCESS, 64, NO_RULES));
+	has(20, 20, "java", 1);
+	world_start();
+	forks(20, 20, 21, "java");
+	late = world.row[--world.nr_rows];
+	executes(21, "next", 1);
+	T_EQ(tacho_binder_rescan(world.binder, ++world.time), 0);
+	world_settle();
+	world_deliver_row(&late);
+	world_settle();
+	T_EQ(tacho_binder_task(world.binder, 21), TACHO_NONE);
+	T_EQ(info_of(world.task[20].principal).nr_tasks, 1);
+	T_CHARGED(20, "next");
+	end();
+}
+
 /* The main thread comes and goes between two looks, its thread stays. */
 T_CASE(a_main_thread_that_was_never_seen)
 {

@@ -19,6 +19,15 @@ static int pick_live(uint64_t *state)
 	return 1;
 }
 
+/* Somebody wants a process by thread, or as a whole; it need not be there. */
+static void split_one(uint64_t *state)
+{
+	int pid = world.task[pick_live(state)].pid;
+	int error = tacho_binder_split(world.binder, pid, t_random(state) % 2);
+
+	T_OK(error == 0 || error == -ESRCH || error == -ENOSPC);
+}
+
 /* Who is alive forks, executes, or ends. */
 static void live(uint64_t *state)
 {
@@ -47,8 +56,10 @@ static void live(uint64_t *state)
 	case 4:
 		if (tid != 1) {
 			for (int other = 10; other < 10 + LIFE_TASKS; other++)
-				if (world.task[other].pid == pid && other != pid && other != tid)
+				if (world.task[other].pid == pid && other != pid && other != tid) {
+					ended[other] = world.time;
 					fake_end(pid, other);
+				}
 			if (tid != pid && !world.task[pid].pid)
 				files(pid, pid, comm, 1);
 			else if (tid == pid)
@@ -93,10 +104,11 @@ static void deliver_some(uint64_t *state, bool lose)
 }
 
 /* Every task is known, in the domain that its storage says, and in the right one. */
-static void check_all(void)
+static void check_all(const bool *is_split)
 {
 	static uint32_t count[WORLD_DOMAINS];
 	static int owner[WORLD_DOMAINS];
+	int wanted;
 
 	memset(count, 0, sizeof(count));
 	memset(owner, 0, sizeof(owner));
@@ -112,14 +124,16 @@ static void check_all(void)
 		count[domain]++;
 		if (domain == number_of("build") || domain < 2)
 			continue;
-		T_OK(owner[domain] == 0 || owner[domain] == pid || domain == 255);
-		owner[domain] = pid;
+		wanted = is_split[pid] ? -tid : pid;
+		T_OK(owner[domain] == 0 || owner[domain] == wanted || domain == 255);
+		owner[domain] = wanted;
 	}
 	for (uint32_t domain = 0; domain < 256; domain++) {
 		struct tacho_kernel_domain_info info = { 0 };
 
 		if (tacho_binder_domain(world.binder, domain, &info) == 0) {
 			T_EQ(info.nr_tasks, count[domain]);
+			T_EQ(tacho_binder_tasks(world.binder, domain, NULL, 0), count[domain]);
 			for (uint32_t i = 0; i < domain && info.name[0]; i++)
 				T_OK(strcmp(world.name[i], info.name) != 0);
 		} else {
@@ -129,14 +143,31 @@ static void check_all(void)
 	}
 }
 
-static void lives(uint64_t *state, bool lose)
+/* Everybody as it shall be, by chance; who cannot be split is whole. */
+static void split_all(uint64_t *state, bool splits, bool *is_split)
 {
+	for (int pid = 1; pid < 10 + LIFE_TASKS; pid++) {
+		bool wanted = splits && t_random(state) % 2;
+
+		is_split[pid] = wanted;
+		if (splits && tacho_binder_split(world.binder, pid, wanted) == -ENOSPC)
+			is_split[pid] = false;
+	}
+}
+
+static void lives(uint64_t *state, bool lose, bool splits)
+{
+	static bool is_split[WORLD_TASKS];
+
 	T_NEED(begin(TACHO_BY_PROCESS, 256, RULES("build=comm:make")));
 	memset(ended, 0, sizeof(ended));
 	world_start();
 	for (int round = 0; round < 60 && !t_failures(); round++) {
-		for (int i = 0; i < 60; i++)
+		for (int i = 0; i < 60; i++) {
 			live(state);
+			if (splits && i % 8 == 0)
+				split_one(state);
+		}
 		deliver_some(state, lose);
 		if (round % 5 == 0)
 			tacho_binder_reuse(world.binder);
@@ -150,8 +181,9 @@ static void lives(uint64_t *state, bool lose)
 		}
 		world_settle();
 		world_settle();
+		split_all(state, splits, is_split);
 		world_settle();
-		check_all();
+		check_all(is_split);
 	}
 	end();
 }
@@ -161,7 +193,7 @@ T_CASE(a_busy_world)
 	uint64_t state = t_seed();
 
 	for (int i = 0; i < 4 && !t_failures(); i++)
-		lives(&state, false);
+		lives(&state, false, false);
 }
 
 T_CASE(a_busy_world_that_loses_rows)
@@ -169,7 +201,17 @@ T_CASE(a_busy_world_that_loses_rows)
 	uint64_t state = t_seed();
 
 	for (int i = 0; i < 4 && !t_failures(); i++)
-		lives(&state, true);
+		lives(&state, true, false);
+}
+
+T_CASE(a_busy_world_that_is_split)
+{
+	uint64_t state = t_seed();
+
+	for (int i = 0; i < 4 && !t_failures(); i++)
+		lives(&state, false, true);
+	for (int i = 0; i < 4 && !t_failures(); i++)
+		lives(&state, true, true);
 }
 
 /* --- the real /proc ------------------------------------------------------------------------------ */
