@@ -2,10 +2,10 @@
 /*
  * analysis.h: what a scheduler does with the kernel's logs, as a load to be measured.
  *
- * The scheduler of paper 001, section 5.3, without its decisions: every 20 ms it asks what runs, reads
- * all logs into facts, ends the interval, looks at every domain that had rows and at the matrix, and
- * lets the kernel component keep house. Once a second it frees domains that have ended. Every event has a
- * log of its own with all entries and time, to which all domains are routed.
+ * The scheduler of paper 001, section 5.3, without its decisions: every 20 ms it asks what runs,
+ * reads all logs into facts, ends the interval, looks at every domain that had rows and at the
+ * matrix, and lets the kernel component keep house. Once a second it frees domains that have ended.
+ * The logs and the order of all this are those of facts/live.h, as for every scheduler.
  */
 #ifndef TACHO_BENCH_ANALYSIS_H
 #define TACHO_BENCH_ANALYSIS_H
@@ -13,8 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "facts/facts.h"
-#include "kernel/kernel.h"
+#include "facts/live.h"
 
 #define ANALYSIS_EVENTS	   8u
 #define ANALYSIS_PERIOD_NS 20000000ull
@@ -22,14 +21,11 @@
 struct analysis_options {
 	uint32_t events[ANALYSIS_EVENTS]; /* of kernel/events.h */
 	uint32_t nr_events;
-	uint32_t rows; /* of each log [an equal share of the default size] */
+	uint32_t rows; /* of each log [as facts/live.c has it] */
 };
 
 struct analysis {
-	struct tacho_kernel *kernel;
-	struct tacho_view view;
-	struct tacho_facts *facts;
-	struct tacho_cursor *cursors; /* by event and CPU */
+	struct tacho_live *live;
 	struct analysis_options options;
 	uint64_t *used_ns; /* by domain: when it had the processor last */
 	uint64_t swept_ns;
@@ -58,7 +54,7 @@ int analysis_round(struct analysis *analysis);
 int analysis_loop(struct analysis *analysis, uint64_t end_ns, int fd);
 /* Rows that were overwritten before they were read, and what the writers lost. */
 uint64_t analysis_lost(const struct analysis *analysis);
-/* Rows that were written to all logs since they were made. */
-uint64_t analysis_written(const struct analysis *analysis);
+/* Rows that were written to the logs, but neither read nor overwritten. */
+uint64_t analysis_missing(const struct analysis *analysis);
 
 #endif /* TACHO_BENCH_ANALYSIS_H */

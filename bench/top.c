@@ -216,11 +216,12 @@ static int measure_analysis(const struct top_case *c, struct sample *sample, cha
 	sample->rows = (double)(analysis.rows - rows) / seconds;
 	sample->switches = (double)(bench_switches() - switches) / seconds;
 	if (!error) {
-		tacho_kernel_disable(analysis.kernel, options.events, options.nr_events);
-		error = analysis_round(&analysis);
+		error = tacho_live_off(analysis.live);
+		if (!error)
+			error = analysis_round(&analysis);
 		sample->lost = analysis_lost(&analysis);
 		sample->late = analysis.late;
-		sample->missing = analysis_written(&analysis) - analysis.rows - sample->lost;
+		sample->missing = analysis_missing(&analysis);
 	}
 	analysis_close(&analysis);
 	if (error && !*why)

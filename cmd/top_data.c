@@ -1,15 +1,12 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
- * top_data.c: the session of tacho top: logs of the kernel, read into facts, made into snapshots.
+ * top_data.c: the session of tacho top: facts of the kernel, made into snapshots.
  *
- * Owns the choice of events, their logs and routes, the cursors, and the moments at which an interval
- * ends; what a row means is known to facts/, which domain is who to kernel/. Must not print or draw.
- * Called by top.c. Sections 4.3 and 4.5 of paper 001.
+ * Owns the choice of events, and when there is a hurry; the logs and the moments at which an
+ * interval ends are facts/live.c's, which domain is who kernel/'s. Must not print or draw. Called
+ * by top.c. Sections 4.3 and 4.5 of paper 001.
  *
- * Every event has a log of its own, with no more entries than are needed: 4 to 16 bytes per row, and
- * no time but in cpu.service, where an interval must know when a slice ended. The lengths in the
- * table are for 100000 events per second, event and CPU, and 150 ms without a look at them. Memory
- * for rows is spent on every possible CPU, so where there are few of them logs are longer.
+ * Memory for rows is spent on every possible CPU, so where there are few of them logs are longer.
  */
 #include <errno.h>
 #include <fnmatch.h>
@@ -20,75 +17,45 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "facts/facts.h"
+#include "facts/live.h"
 #include "top_snapshot.h"
 
 #define PERIOD_MS 50
-#define HURRY_MS  10 /* when a log was found a quarter full */
-#define BATCH	  1024u
-#define LONGER	  4u /* times the length in the table, at most */
+#define HURRY_MS  10 /* when a log has a quarter of what the table of live.c gives it */
+#define HURRY	  0.25
+#define LONGER	  4u /* times the length in that table, at most */
 #define MEMORY	  (64u << 20) /* bytes of rows, on all CPUs, that the longer ones may take */
 #define NICE	  -10
 #define SEEDS	  16u /* processes that are looked at before the logs are again */
-
-#define COUNTED (TACHO_ENTRY_DOMAIN | TACHO_ENTRY_COUNTER)
-#define BY_CORR (TACHO_ENTRY_DOMAIN | TACHO_ENTRY_CORRESPONDENT)
 
 enum when { ALWAYS, WITH_VMS, ASKED };
 
 static const struct plan {
 	uint32_t event;
-	uint32_t layout; /* a row without a counter counts 1 */
-	uint32_t rows; /* per CPU */
 	enum when when;
 } plans[] = {
-	{ TACHO_K_CPU_SERVICE, TACHO_CLOCK_TIME | COUNTED | BY_CORR, 16384, ALWAYS },
-	{ TACHO_K_CPU_WAIT, COUNTED, 16384, ALWAYS },
-	{ TACHO_K_CPU_RUNQ, TACHO_ENTRY_COUNTER, 4096, ALWAYS },
-	{ TACHO_K_CPU_MIGRATE, TACHO_ENTRY_DOMAIN, 4096, ALWAYS },
-	{ TACHO_K_IPC_WAKE, BY_CORR, 16384, ALWAYS },
-	{ TACHO_K_IPC_SOCKET, COUNTED | BY_CORR, 16384, ALWAYS },
-	{ TACHO_K_MEM_FAULT, TACHO_ENTRY_DOMAIN, 32768, ALWAYS },
-	{ TACHO_K_MEM_RSS, COUNTED | BY_CORR, 16384, ALWAYS },
-	{ TACHO_K_IO_BLOCK, COUNTED | BY_CORR, 2048, ALWAYS },
-	{ TACHO_K_IO_BLOCK_BYTES, COUNTED | BY_CORR, 2048, ALWAYS },
-	{ TACHO_K_NET_RX, COUNTED, 8192, ALWAYS },
-	{ TACHO_K_NET_TX, COUNTED, 8192, ALWAYS },
-	{ TACHO_K_VM_RUN, COUNTED, 8192, WITH_VMS },
-	{ TACHO_K_VM_EXIT, BY_CORR, 16384, WITH_VMS },
-	{ TACHO_K_VM_IRQ, BY_CORR, 8192, WITH_VMS },
-	{ TACHO_K_VM_HALT, COUNTED, 4096, WITH_VMS },
-	{ TACHO_K_VM_USERSPACE, BY_CORR, 8192, WITH_VMS },
-	{ TACHO_K_IPC_PIPE, COUNTED | BY_CORR, 16384, ASKED },
-	{ TACHO_K_IPC_FUTEX, BY_CORR, 16384, ASKED },
-	{ TACHO_K_IRQ, COUNTED, 8192, ASKED },
-	{ TACHO_K_SOFTIRQ, COUNTED, 8192, ASKED },
-	{ TACHO_K_LOCK, COUNTED, 8192, ASKED },
-	{ TACHO_K_SYSCALL, COUNTED, 32768, ASKED },
+	{ TACHO_K_CPU_SERVICE, ALWAYS },    { TACHO_K_CPU_WAIT, ALWAYS },
+	{ TACHO_K_CPU_RUNQ, ALWAYS },	    { TACHO_K_CPU_MIGRATE, ALWAYS },
+	{ TACHO_K_IPC_WAKE, ALWAYS },	    { TACHO_K_IPC_SOCKET, ALWAYS },
+	{ TACHO_K_MEM_FAULT, ALWAYS },	    { TACHO_K_MEM_RSS, ALWAYS },
+	{ TACHO_K_IO_BLOCK, ALWAYS },	    { TACHO_K_IO_BLOCK_BYTES, ALWAYS },
+	{ TACHO_K_NET_RX, ALWAYS },	    { TACHO_K_NET_TX, ALWAYS },
+	{ TACHO_K_VM_RUN, WITH_VMS },	    { TACHO_K_VM_EXIT, WITH_VMS },
+	{ TACHO_K_VM_IRQ, WITH_VMS },	    { TACHO_K_VM_HALT, WITH_VMS },
+	{ TACHO_K_VM_USERSPACE, WITH_VMS }, { TACHO_K_IPC_PIPE, ASKED },
+	{ TACHO_K_IPC_FUTEX, ASKED },	    { TACHO_K_IRQ, ASKED },
+	{ TACHO_K_SOFTIRQ, ASKED },	    { TACHO_K_LOCK, ASKED },
+	{ TACHO_K_SYSCALL, ASKED },
 };
 #define NR_PLANS (sizeof(plans) / sizeof(plans[0]))
 
-/* The log of one event. */
-struct stream {
-	const struct plan *plan;
-	bool is_time; /* the counter is in units of the clock source */
-	struct tacho_cursor *cursor; /* by CPU */
-};
-
 struct top_data {
 	const struct top_choice *choice;
-	struct tacho_kernel *kernel;
-	struct tacho_view view;
-	struct tacho_facts *facts;
-	struct stream streams[NR_PLANS];
-	size_t nr_streams;
-	bool *online; /* by CPU, when the interval began */
+	struct tacho_live *live;
 	struct top_maker *maker; /* what is kept from snapshot to snapshot */
 	int *seeded; /* by domain: the pid whose memory was looked at */
-	bool *gone; /* by domain: it had ended when the interval did */
 	uint32_t times; /* logs are that much longer than planned */
 	bool vms; /* their events are on */
-	uint64_t rows; /* read so far */
 	uint64_t rows_then, lost_then; /* when the interval began */
 	double cpu_then;
 	char error[200];
@@ -99,11 +66,10 @@ const char *top_data_error(const struct top_data *data)
 	return data->error;
 }
 
-static int fail(struct top_data *data, int error, const char *what)
+/* The session says why. */
+static int fail(struct top_data *data, int error)
 {
-	const char *why = data->kernel ? tacho_kernel_error(data->kernel) : "";
-
-	snprintf(data->error, sizeof(data->error), "%s: %s", what, why[0] ? why : strerror(-error));
+	snprintf(data->error, sizeof(data->error), "%s", tacho_live_error(data->live));
 	return error;
 }
 
@@ -136,98 +102,55 @@ bool top_events_match(const char *pattern)
 	return false;
 }
 
-/* Whether it gets a log; that costs memory, and nothing else while the event is off. */
-static bool is_wanted(const struct top_data *data, const struct plan *plan)
+/* Those that get a log: that costs memory, and nothing else while the event is off. */
+static size_t events_wanted(const struct top_choice *choice, uint32_t *ids)
 {
-	return tacho_kernel_events(data->kernel)[plan->event].kind &&
-	       (plan->when != ASKED || is_asked(data->choice, plan->event));
-}
-
-/* Bytes of rows per CPU; *times is how much longer than in the table the logs are. */
-static uint32_t rows_size(const struct top_choice *choice, uint32_t *times)
-{
-	const long cpus = sysconf(_SC_NPROCESSORS_CONF);
-	uint32_t size = 0;
-	size_t i;
+	size_t i, nr = 0;
 
 	for (i = 0; i < NR_PLANS; i++)
 		if (plans[i].when != ASKED || is_asked(choice, plans[i].event))
-			size += plans[i].rows * TACHO_ROW_SIZE(plans[i].layout);
-	*times = LONGER;
-	while (*times > 1 && (uint64_t)size * *times * (uint64_t)(cpus > 0 ? cpus : 1) > MEMORY)
-		*times /= 2;
-	return size * *times + TACHO_PAGE;
+			ids[nr++] = plans[i].event;
+	return nr;
 }
 
-static int stream_open(struct top_data *data, const struct plan *plan)
+/* How much longer than live.c has it the logs are. */
+static uint32_t times_of(const uint32_t *ids, size_t nr)
 {
-	const uint32_t flags = tacho_kernel_events(data->kernel)[plan->event].flags;
-	struct tacho_memory *memory = tacho_kernel_memory(data->kernel);
-	struct stream *stream = &data->streams[data->nr_streams];
-	uint32_t cpu;
-	int log, error;
+	const long cpus = sysconf(_SC_NPROCESSORS_CONF);
+	const uint64_t size = tacho_live_size(ids, nr);
+	uint32_t times = LONGER;
 
-	log = tacho_memory_log_add(memory, plan->rows * data->times, plan->layout, plan->event,
-				   TACHO_NONE);
-	if (log < 0)
-		return log;
-	error = tacho_memory_route(memory, plan->event, TACHO_NONE, (uint32_t)log, 1);
-	if (error)
-		return error;
-	*stream = (struct stream){ plan, flags & TACHO_EVENT_TICKS, NULL };
-	stream->cursor = calloc(data->view.header.nr_cpus, sizeof(*stream->cursor));
-	if (!stream->cursor)
-		return -ENOMEM;
-	data->nr_streams++;
-	for (cpu = 0; cpu < data->view.header.nr_cpus && !error; cpu++)
-		error = tacho_cursor_init(&stream->cursor[cpu], &data->view, cpu, (uint32_t)log, 1);
-	return error;
+	while (times > 1 && size * times * (uint64_t)(cpus > 0 ? cpus : 1) > MEMORY)
+		times /= 2;
+	return times;
 }
 
-/* Those that the kernel refuses stay off, one by one; without cpu.service there is nothing to see. */
-static int events_enable(struct top_data *data, const uint32_t *ids, size_t nr)
+/* Of virtual machines, or the others. */
+static int events_enable(struct top_data *data, bool vms)
 {
 	bool *has = top_maker_snapshot(data->maker)->has;
-	size_t i;
+	uint32_t ids[NR_PLANS];
+	size_t i, nr = 0;
 	int error;
 
-	if (nr == 0)
-		return 0;
-	error = tacho_kernel_enable(data->kernel, ids, nr);
-	for (i = 0; i < nr; i++) {
-		if (error)
-			has[ids[i]] = tacho_kernel_enable(data->kernel, &ids[i], 1) == 0;
-		else
-			has[ids[i]] = true;
-		if (error && ids[i] == TACHO_K_CPU_SERVICE && !has[ids[i]])
-			return error;
-	}
-	return 0;
-}
-
-static size_t events_choose(const struct top_data *data, bool vms, uint32_t *ids)
-{
-	const struct plan *plan;
-	size_t i, nr = 0;
-
-	for (i = 0; i < data->nr_streams; i++) {
-		plan = data->streams[i].plan;
-		if ((plan->when == WITH_VMS) == vms || is_asked(data->choice, plan->event))
-			ids[nr++] = plan->event;
-	}
-	return nr;
+	for (i = 0; i < NR_PLANS; i++)
+		if ((plans[i].when == WITH_VMS) == vms || is_asked(data->choice, plans[i].event))
+			ids[nr++] = plans[i].event;
+	error = tacho_live_enable(data->live, ids, nr);
+	for (i = 0; i < nr; i++)
+		has[ids[i]] = tacho_live_has(data->live, ids[i]);
+	return error;
 }
 
 int top_data_vms(struct top_data *data)
 {
-	uint32_t ids[NR_PLANS];
 	int error;
 
 	if (data->vms)
 		return 0;
 	data->vms = true;
-	error = events_enable(data, ids, events_choose(data, true, ids));
-	return error ? fail(data, error, "events of virtual machines") : 0;
+	error = events_enable(data, true);
+	return error ? fail(data, error) : 0;
 }
 
 size_t top_data_missing(const struct top_data *data, char *text, size_t size)
@@ -249,72 +172,36 @@ size_t top_data_missing(const struct top_data *data, char *text, size_t size)
 	return nr;
 }
 
-/* CPUs that are there: "0-3,8". */
-static void online_read(struct top_data *data)
+static int data_init(struct top_data *data, const struct tacho_live_options *options, char *why,
+		     size_t why_size)
 {
-	const uint32_t nr = data->view.header.nr_cpus;
-	unsigned int first, last, cpu;
-	FILE *file = fopen("/sys/devices/system/cpu/online", "re");
+	const struct tacho_area *h;
+	int error = tacho_live_open(&data->live, options, why, why_size);
 
-	for (cpu = 0; cpu < nr; cpu++)
-		data->online[cpu] = !file;
-	while (file && fscanf(file, "%u", &first) == 1) {
-		last = first;
-		if (fscanf(file, "-%u", &last) < 0)
-			last = first;
-		for (cpu = first; cpu <= last && cpu < nr; cpu++)
-			data->online[cpu] = true;
-		if (fgetc(file) != ',')
-			break;
-	}
-	if (file)
-		fclose(file);
-}
-
-static int logs_open(struct top_data *data, char *why, size_t why_size)
-{
-	const struct tacho_memory *memory = tacho_kernel_memory(data->kernel);
-	struct tacho_facts_options facts = { 0 };
-	int error;
-	size_t i;
-
-	error = tacho_view_open(&data->view, memory->base, memory->size, why, why_size);
 	if (error)
 		return error;
-	facts.nr_cpus = data->view.header.nr_cpus;
-	facts.nr_domains = data->view.header.nr_domains;
-	data->online = calloc(facts.nr_cpus, sizeof(*data->online));
-	data->seeded = calloc(facts.nr_domains, sizeof(*data->seeded));
-	data->gone = calloc(facts.nr_domains, sizeof(*data->gone));
-	error = tacho_facts_create(&data->facts, &facts);
-	if (!error)
-		error = top_maker_create(&data->maker, facts.nr_domains, facts.nr_cpus);
-	if (!error && (!data->online || !data->seeded || !data->gone))
-		error = -ENOMEM;
-	for (i = 0; i < NR_PLANS && !error; i++)
-		if (is_wanted(data, &plans[i]))
-			error = stream_open(data, &plans[i]);
-	if (error)
-		snprintf(why, why_size, "making the logs: %s", strerror(-error));
-	return error;
+	snprintf(why, why_size, "no memory");
+	h = &tacho_live_view(data->live)->header;
+	data->seeded = calloc(h->nr_domains, sizeof(*data->seeded));
+	error = top_maker_create(&data->maker, h->nr_domains, h->nr_cpus);
+	return data->seeded ? error : -ENOMEM;
 }
 
 static int events_start(struct top_data *data)
 {
-	uint32_t ids[NR_PLANS];
-	int error;
+	int error = events_enable(data, false);
 
-	error = events_enable(data, ids, events_choose(data, false, ids));
 	if (error)
-		return fail(data, error, "switching the events on");
+		return fail(data, error);
 	if (!top_maker_snapshot(data->maker)->has[TACHO_K_CPU_SERVICE]) {
 		snprintf(data->error, sizeof(data->error),
 			 "this kernel does not give cpu.service, without which there is nothing to "
 			 "see; tacho doctor says more");
 		return -EOPNOTSUPP;
 	}
-	online_read(data);
-	return data->choice->vms ? top_data_vms(data) : 0;
+	if (data->choice->vms)
+		(void)top_data_vms(data); /* what there is not, is missing */
+	return 0;
 }
 
 /* In the words of the other verbs, which ask before they try. */
@@ -333,10 +220,15 @@ static void refusal_explain(char *why, size_t why_size)
 int top_data_open(struct top_data **out, const struct top_choice *choice, char *why,
 		  size_t why_size)
 {
-	struct tacho_kernel_options options = {
-		.by = choice->by,
-		.rules = choice->rules,
-		.nr_rules = choice->nr_rules,
+	uint32_t ids[NR_PLANS];
+	const size_t nr = events_wanted(choice, ids);
+	const struct tacho_live_options options = {
+		.kernel = { .by = choice->by,
+			    .rules = choice->rules,
+			    .nr_rules = choice->nr_rules },
+		.events = ids,
+		.nr_events = nr,
+		.times = times_of(ids, nr),
 	};
 	struct top_data *data = calloc(1, sizeof(*data));
 	int error;
@@ -346,21 +238,19 @@ int top_data_open(struct top_data **out, const struct top_choice *choice, char *
 	if (!data)
 		return -ENOMEM;
 	data->choice = choice;
-	options.rows_size = rows_size(choice, &data->times);
+	data->times = options.times;
 	/* a watcher that has to wait for whom it watches loses what they do; where it may not, so be it */
 	(void)setpriority(PRIO_PROCESS, 0, NICE);
-	error = tacho_kernel_open(&data->kernel, &options, why, why_size);
+	error = data_init(data, &options, why, why_size);
 	if (error == -EPERM)
 		refusal_explain(why, why_size);
-	if (!error)
-		error = logs_open(data, why, why_size);
 	if (!error) {
 		error = events_start(data);
+		if (!error)
+			error = top_data_interval(data, NULL);
 		if (error)
 			snprintf(why, why_size, "%s", data->error);
 	}
-	if (!error)
-		error = top_data_interval(data, NULL);
 	if (error) {
 		top_data_close(data);
 		return error;
@@ -371,89 +261,27 @@ int top_data_open(struct top_data **out, const struct top_choice *choice, char *
 
 void top_data_close(struct top_data *data)
 {
-	size_t i;
-
 	if (!data)
 		return;
-	tacho_kernel_close(data->kernel);
-	for (i = 0; i < data->nr_streams; i++)
-		free(data->streams[i].cursor);
-	tacho_facts_destroy(data->facts);
+	tacho_live_close(data->live);
 	top_maker_destroy(data->maker);
-	free(data->gone);
 	free(data->seeded);
-	free(data->online);
 	free(data);
 }
 
 /* --- reading -------------------------------------------------------------------------------- */
 
-/* What the log leaves out: rows without a counter count 1; times are ns. */
-static void rows_complete(const struct top_data *data, const struct stream *stream,
-			  struct tacho_row *rows, size_t nr)
-{
-	const bool counted = stream->plan->layout & TACHO_ENTRY_COUNTER;
-	const bool timed = TACHO_HAS_TIME(stream->plan->layout);
-	size_t i;
-
-	for (i = 0; i < nr; i++) {
-		if (!counted)
-			rows[i].counter = 1;
-		else if (stream->is_time)
-			rows[i].counter = tacho_view_ticks_ns(&data->view, rows[i].counter);
-		if (timed)
-			rows[i].time = tacho_view_ns(&data->view, rows[i].time);
-	}
-}
-
-/* Returns how many rows, or -errno. */
-static long cursor_read(struct top_data *data, const struct stream *stream, uint32_t cpu)
-{
-	static struct tacho_row rows[BATCH];
-	size_t nr, all = 0;
-	int error = 0;
-
-	do {
-		nr = tacho_cursor_read(&stream->cursor[cpu], &data->view, rows, BATCH);
-		rows_complete(data, stream, rows, nr);
-		error = tacho_facts_rows(data->facts, rows, nr);
-		all += nr;
-	} while (nr == BATCH && all < (size_t)stream->plan->rows * data->times && !error);
-	data->rows += all;
-	return error ? error : (long)all;
-}
-
-/* all: also of CPUs that are not there: one may just have gone. */
-static int logs_read(struct top_data *data, bool all)
-{
-	int ms = PERIOD_MS;
-	uint32_t cpu;
-	size_t i;
-	long nr;
-
-	for (i = 0; i < data->nr_streams; i++) {
-		for (cpu = 0; cpu < data->view.header.nr_cpus; cpu++) {
-			if (!data->online[cpu] && !all)
-				continue;
-			nr = cursor_read(data, &data->streams[i], cpu);
-			if (nr < 0)
-				return fail(data, (int)nr, "counting rows");
-			if (nr > data->streams[i].plan->rows / 4)
-				ms = HURRY_MS;
-		}
-	}
-	return ms;
-}
-
 /* Rows first: what is found to be gone has had its last rows read before its number is used again. */
 int top_data_read(struct top_data *data)
 {
-	int ms = logs_read(data, false), error;
+	double fill;
+	int error = tacho_live_read(data->live, &fill);
 
-	if (ms < 0)
-		return ms;
-	error = tacho_kernel_tend(data->kernel, NULL);
-	return error ? fail(data, error, "looking after the tasks") : ms;
+	if (!error)
+		error = tacho_live_tend(data->live, NULL);
+	if (error)
+		return fail(data, error);
+	return fill * data->times > HURRY ? HURRY_MS : PERIOD_MS;
 }
 
 /* --- the end of an interval ----------------------------------------------------------------- */
@@ -478,7 +306,7 @@ static void memory_seed(struct top_data *data, uint32_t domain, int pid)
 			kilobytes = strtoul(line + strlen(kinds[i]), NULL, 10);
 			row.correspondent = (uint32_t)i;
 			row.counter = kilobytes * 1024 / page;
-			tacho_facts_rows(data->facts, &row, 1);
+			tacho_facts_rows(tacho_live_facts(data->live), &row, 1);
 		}
 	}
 	if (file)
@@ -493,8 +321,9 @@ static bool is_process(void *arg, uint32_t domain)
 	struct tacho_kernel_domain_info info;
 	size_t i, len;
 
-	if (tacho_kernel_domain(data->kernel, domain, &info) || info.pid == 0 ||
-	    domain < TACHO_DOMAIN_FIRST || domain == data->view.header.nr_domains - 1 ||
+	if (tacho_kernel_domain(tacho_live_kernel(data->live), domain, &info) || info.pid == 0 ||
+	    domain < TACHO_DOMAIN_FIRST ||
+	    domain == tacho_live_view(data->live)->header.nr_domains - 1 ||
 	    data->choice->by == TACHO_BY_CGROUP || data->choice->by == TACHO_BY_USER)
 		return false;
 	for (i = 0; i < data->choice->nr_rules; i++) {
@@ -509,22 +338,23 @@ static int domain_look(void *arg, uint32_t domain, struct tacho_kernel_domain_in
 {
 	const struct top_data *data = arg;
 
-	return tacho_kernel_domain(data->kernel, domain, info);
+	return tacho_kernel_domain(tacho_live_kernel(data->live), domain, info);
 }
 
 static void domains_look(struct top_data *data)
 {
+	const uint32_t nr = tacho_live_view(data->live)->header.nr_domains;
 	const bool *has = top_maker_snapshot(data->maker)->has;
 	struct tacho_kernel_domain_info info;
 	uint32_t domain, seeds = 0;
 
-	for (domain = 0; domain < data->view.header.nr_domains; domain++) {
-		if (tacho_kernel_domain(data->kernel, domain, &info))
+	for (domain = 0; domain < nr; domain++) {
+		if (domain_look(data, domain, &info))
 			continue;
 		if (has[TACHO_K_MEM_RSS] && !info.is_gone && info.pid != data->seeded[domain] &&
 		    is_process(data, domain)) {
 			memory_seed(data, domain, info.pid);
-			if (++seeds % SEEDS == 0 && logs_read(data, false) < 0)
+			if (++seeds % SEEDS == 0 && tacho_live_read(data->live, NULL))
 				return; /* the next one says so */
 		}
 		if (info.is_vm && !info.is_gone)
@@ -533,48 +363,27 @@ static void domains_look(struct top_data *data)
 }
 
 /* Whoever is gone has been shown: when its number is free, nothing of it may be left. */
-static void domains_reuse(struct top_data *data)
+static void domain_forget(void *arg, uint32_t domain)
 {
-	struct tacho_kernel_domain_info info;
-	uint32_t domain;
+	struct top_data *data = arg;
 
-	for (domain = 0; domain < data->view.header.nr_domains; domain++)
-		data->gone[domain] =
-			tacho_kernel_domain(data->kernel, domain, &info) == 0 && info.is_gone;
-	tacho_kernel_reuse(data->kernel);
-	for (domain = 0; domain < data->view.header.nr_domains; domain++) {
-		if (!data->gone[domain] || tacho_kernel_domain(data->kernel, domain, &info) == 0)
-			continue;
-		tacho_facts_forget(data->facts, domain);
-		top_maker_forget(data->maker, domain);
-		data->seeded[domain] = 0;
-	}
-}
-
-static void running_tell(struct top_data *data)
-{
-	uint32_t cpu, domain;
-	uint64_t since;
-
-	for (cpu = 0; cpu < data->view.header.nr_cpus; cpu++)
-		if (data->online[cpu] && tacho_view_running(&data->view, cpu, &domain, &since) == 0)
-			tacho_facts_running(data->facts, cpu, domain,
-					    tacho_view_ns(&data->view, since));
+	top_maker_forget(data->maker, domain);
+	data->seeded[domain] = 0;
 }
 
 static void losses_take(struct top_data *data, struct top_snapshot *snapshot)
 {
+	const struct tacho_view *view = tacho_live_view(data->live);
+	struct tacho_live_log log;
 	uint64_t all = 0;
 	uint32_t cpu, i;
-	size_t k;
 
 	memset(snapshot->lost, 0, sizeof(snapshot->lost));
-	for (cpu = 0; cpu < data->view.header.nr_cpus; cpu++) {
+	for (cpu = 0; cpu < view->header.nr_cpus; cpu++)
 		for (i = 0; i < TACHO_NR_LOST; i++)
-			snapshot->lost[i] += tacho_view_lost(&data->view, cpu, i);
-		for (k = 0; k < data->nr_streams; k++)
-			snapshot->lost[TOP_OVERWRITTEN] += data->streams[k].cursor[cpu].lost;
-	}
+			snapshot->lost[i] += tacho_view_lost(view, cpu, i);
+	tacho_live_log(data->live, TACHO_NONE, &log);
+	snapshot->lost[TOP_OVERWRITTEN] = log.overwritten;
 	for (i = 0; i < TOP_NR_LOST; i++)
 		all += snapshot->lost[i];
 	snapshot->lost_now = all - data->lost_then;
@@ -584,66 +393,52 @@ static void losses_take(struct top_data *data, struct top_snapshot *snapshot)
 static void own_take(struct top_data *data, struct top_snapshot *snapshot)
 {
 	double cpu, seconds = (double)snapshot->wall_ns / 1e9;
+	struct tacho_live_log log;
 	struct rusage usage;
 
+	tacho_live_log(data->live, TACHO_NONE, &log);
 	getrusage(RUSAGE_SELF, &usage);
 	cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 	      (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 	if (seconds > 0) {
 		snapshot->own_cpu = 100 * (cpu - data->cpu_then) / seconds;
-		snapshot->own_events = (double)(data->rows - data->rows_then) / seconds;
+		snapshot->own_events = (double)(log.rows - data->rows_then) / seconds;
 	}
 	data->cpu_then = cpu;
-	data->rows_then = data->rows;
-}
-
-/* Who came after the last look at the tasks has rows already, and no name yet. */
-static int names_complete(struct top_data *data)
-{
-	int error;
-
-	if (top_maker_is_named(data->maker, data->facts, domain_look, data))
-		return 0;
-	error = tacho_kernel_tend(data->kernel, NULL);
-	return error ? fail(data, error, "looking after the tasks") : 0;
+	data->rows_then = log.rows;
 }
 
 /*
- * What runs is looked at before the rows: a row that came in between tells the facts that it is over.
- * snapshot is NULL when the first interval begins.
+ * Who came after the last look at the tasks has rows already, and a name when the interval has
+ * ended: that looks at the tasks. snapshot is NULL when the first interval begins.
  */
 int top_data_interval(struct top_data *data, const struct top_snapshot **out)
 {
 	struct top_snapshot *snapshot = top_maker_snapshot(data->maker);
+	struct tacho_facts *facts = tacho_live_facts(data->live);
 	time_t clock = time(NULL);
 	struct tm local;
-	int ms, error;
+	int error;
 
 	domains_look(data);
-	online_read(data);
-	running_tell(data);
-	ms = logs_read(data, true);
-	if (ms < 0)
-		return ms;
-	snapshot->time_ns = (uint64_t)ui_now_ns();
-	tacho_facts_end(data->facts, snapshot->time_ns);
-	snapshot->wall_ns = out ? tacho_facts_wall_ns(data->facts) : 0;
+	error = tacho_live_end(data->live, NULL);
+	if (error)
+		return fail(data, error);
+	snapshot->time_ns = tacho_live_ended(data->live);
+	snapshot->wall_ns = out ? tacho_facts_wall_ns(facts) : 0;
 	snapshot->by = data->choice->by;
 	snapshot->page_size = (uint32_t)sysconf(_SC_PAGESIZE);
-	snapshot->overflow = tacho_kernel_overflow(data->kernel);
+	snapshot->overflow = tacho_kernel_overflow(tacho_live_kernel(data->live));
 	snapshot->knows_host = !ui_kernel_pids();
 	if (localtime_r(&clock, &local))
 		strftime(snapshot->clock, sizeof(snapshot->clock), "%H:%M:%S", &local);
 	losses_take(data, snapshot);
 	own_take(data, snapshot);
 	if (out) {
-		error = names_complete(data);
-		if (error)
-			return error;
-		top_maker_make(data->maker, data->facts, domain_look, data, data->online,
+		top_maker_make(data->maker, facts, domain_look, data, tacho_live_online(data->live),
 			       is_process);
 		*out = snapshot;
 	}
-	domains_reuse(data);
+	tacho_live_sweep(data->live, domain_forget, data);
 	return 0;
 }

@@ -178,27 +178,6 @@ static void name_make(char name[TOP_NAME], const struct tacho_kernel_domain_info
 		snprintf(name, TOP_NAME, "domain %u", domain);
 }
 
-bool top_maker_is_named(struct top_maker *maker, const struct tacho_facts *facts,
-			top_domain_fn domain_fn, void *arg)
-{
-	const struct tacho_facts_domain *fact;
-	struct tacho_kernel_domain_info info;
-	double value[TOP_NR_VALUES];
-	uint32_t domain;
-
-	scale_make(maker);
-	for (domain = 0; domain < maker->nr_domains; domain++) {
-		if (domain_fn(arg, domain, &info) == 0 && info.name[0])
-			continue;
-		fact = tacho_facts_domain(facts, domain);
-		memset(value, 0, sizeof(value));
-		values_make(maker, fact, value);
-		if (is_active(fact, value))
-			return false;
-	}
-	return true;
-}
-
 static void trend_add(struct top_maker *maker, uint32_t domain, double cpu)
 {
 	unsigned char *trend = maker->trend[domain];

@@ -27,9 +27,6 @@ typedef int (*top_domain_fn)(void *arg, uint32_t domain, struct tacho_kernel_dom
 void top_maker_make(struct top_maker *maker, const struct tacho_facts *facts,
 		    top_domain_fn domain_fn, void *arg, const bool *online,
 		    bool (*is_process)(void *arg, uint32_t domain));
-/* Whether all domains of whom a line would be made have a name. */
-bool top_maker_is_named(struct top_maker *maker, const struct tacho_facts *facts,
-			top_domain_fn domain_fn, void *arg);
 /* The domain gets another meaning. */
 void top_maker_forget(struct top_maker *maker, uint32_t domain);
 

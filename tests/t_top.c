@@ -552,7 +552,6 @@ T_CASE(service_wait_and_queues)
 	T_OK(near(client->value[TOP_WAIT], 5)); /* a tenth of a second in two */
 	T_OK(near(client->value[TOP_P50], 1e9) || client->value[TOP_P50] > 0.8e9);
 	T_EQ(client->pid, 4711);
-	T_OK(top_maker_is_named(made.maker, made.facts, domain_named, NULL));
 	T_EQ(client->trend[TOP_TREND - 1], 50);
 	T_EQ(client->trend[0], 0);
 	T_OK(!line_of(made.snapshot, "idle")); /* in the header, not in the table */
@@ -631,7 +630,6 @@ T_CASE(bytes_memory_and_who_is_gone)
 	T_OK(near(gone->value[TOP_RECEIVED], 750));
 	T_OK(line_of(made.snapshot, "a?b") != NULL); /* whatever a name holds */
 	T_OK(line_of(made.snapshot, "domain 12") != NULL); /* it has none yet */
-	T_OK(!top_maker_is_named(made.maker, made.facts, domain_named, NULL));
 	T_OK(near(made.snapshot->total[TOP_SENT], 300));
 	made_close(&made);
 }
