@@ -49,10 +49,10 @@ all: build
 build:
 	@scripts/build $(BUILD)
 
-demo: deps build
+demo: deps-build build
 	@$(BUILD)/tacho demo
 
-test: deps
+test: deps-test
 	@scripts/test $(if $(suffix),$(BUILD))
 
 bench: deps build
@@ -74,12 +74,15 @@ install: build
 deps:
 	@scripts/deps
 
+deps-%:
+	@scripts/deps $*
+
 clean:
 	rm -rf build build-*/
 
 help:
 	@echo 'make              build into build/'
-	@echo 'make demo         build, and watch an instrumented program live'
+	@echo 'make demo         build, and show what the scheduler does for a mix of programs'
 	@echo 'make test         all builds, all tests'
 	@echo 'make bench        all benchmarks, into build/bench.tsv'
 	@echo 'make lint         style and rules; make format repairs the style'
