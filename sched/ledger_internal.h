@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ledger_internal.h: the state file, byte by byte, and what the files of the ledger have in common.
+ *
+ * A page of header, then records of fixed size. One process writes, through a mapping: the owner.
+ * Who finds a file whose owner is dead reads a copy, checks it, and only then believes it.
+ *
+ * Locks are those of fcntl(F_SETLK): they belong to a process, not to a descriptor, so that no
+ * child that the owner forked keeps one, and the kernel tells who has it. They go when the process
+ * closes any descriptor of the file: within one process, only one ledger of a file is ever open
+ * (registered by device and inode). Whoever undoes holds the same lock.
+ *
+ * A change is written so that there is no moment at which a kill -9 loses it:
+ *
+ *	next = what is wanted;  armed |= CPUS (release);  what |= CPUS (release);
+ *	the system call;
+ *	set = what the kernel made of it;  armed &= ~CPUS (release)
+ *
+ * The one who undoes accepts `set`, and while it is armed also `next`. A record whose `what` is 0
+ * is not used.
+ */
+#ifndef TACHO_SCHED_LEDGER_INTERNAL_H
+#define TACHO_SCHED_LEDGER_INTERNAL_H
+
+#include <sys/types.h>
+
+#include "ledger.h"
+
+#define LEDGER_MAGIC   0x72656764656c6374ull /* "tcledger" */
+#define LEDGER_VERSION 1u
+#define LEDGER_HEADER  4096u
+#define LEDGER_MAX                                                                                 \
+	65536u /* records; with 1280 bytes each 84 MB of addresses, of memory only what is used */
+#define LEDGER_STEP 256u /* the file grows by so many */
+#define LEDGER_PATH 256u
+#define LEDGER_PAST 2u
+
+#define LEDGER_WHAT (TACHO_CHANGED_CPUS | TACHO_CHANGED_NICE | TACHO_CHANGED_CPUSET)
+
+enum tacho_ledger_flag {
+	LEDGER_CHILD = 0x1, /* see struct tacho_ledger_entry */
+	LEDGER_FREE = 0x2, /* before: all that its cpuset allowed */
+	LEDGER_GHOST =
+		0x4, /* undone, gone, or the user's: kept until its children were looked for */
+	LEDGER_FLAGS = 0x7,
+};
+
+struct tacho_ledger_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t record_size;
+	uint64_t generation; /* of this owner: a number by chance, never 0 */
+	uint64_t owner_start;
+	int32_t owner;
+	uint32_t nr; /* records from here on were never used; only grows */
+	char boot[40]; /* /proc/sys/kernel/random/boot_id */
+};
+
+struct tacho_ledger_record {
+	uint32_t what, armed; /* enum tacho_ledger_what */
+	uint32_t flags; /* enum tacho_ledger_flag */
+	int32_t tid, pid, ppid, session, group;
+	int32_t policy;
+	int32_t nice, nice_set, nice_next;
+	uint64_t start;
+	uint64_t placed; /* when it was entered, as start: a child's is not less */
+	uint64_t pad0[8];
+	struct tacho_cpus before, set, next;
+	/* earlier ones of set since children were last looked for; none: unused */
+	struct tacho_cpus past[LEDGER_PAST];
+	char cpuset[LEDGER_PATH]; /* where its process was */
+	char cpuset_set[LEDGER_PATH]; /* where it was put */
+};
+
+_Static_assert(sizeof(struct tacho_ledger_header) <= LEDGER_HEADER, "the header is one page");
+_Static_assert(sizeof(struct tacho_ledger_record) == 1280, "no hidden padding, and as documented");
+
+/* A copy of the records, in memory of its own. */
+struct tacho_ledger_list {
+	struct tacho_ledger_record *records;
+	size_t nr, room;
+};
+
+struct tacho_ledger_file {
+	char *path;
+	int fd;
+	int pid; /* who has locked it */
+	dev_t dev;
+	ino_t ino;
+	struct tacho_ledger_header *header; /* mapped, of the owner only */
+	struct tacho_ledger_record *records;
+	uint32_t room; /* records that the file has place for */
+	struct tacho_ledger_file *next; /* files that this process has locked */
+};
+
+/* --- ledger_file.c --- */
+
+/*
+ * Open and lock; create: make it and its directory if it is not there. -EBUSY: *owner has it. One
+ * who only undoes is waited for, some seconds at most.
+ */
+int tacho_l_file_open(struct tacho_ledger_file *file, const char *path, bool create, int *owner,
+		      char *why, size_t why_size);
+/* Unlocks. is_done: and the name is gone. */
+void tacho_l_file_close(struct tacho_ledger_file *file, bool is_done);
+/* After open: this process is the owner of an empty ledger. */
+int tacho_l_file_start(struct tacho_ledger_file *file, char *why, size_t why_size);
+/* Room for one more record. -ENOSPC */
+int tacho_l_file_grow(struct tacho_ledger_file *file);
+/*
+ * After open: undo what the file says. generation: only of that owner, 0: of any. -EBADMSG: it is
+ * damaged, -EBUSY: its owner lives. -ENODATA: there was nothing that could be undone: empty, of
+ * another boot, of another owner.
+ */
+int tacho_l_file_undo(struct tacho_ledger_file *file, const struct tacho_world *world,
+		      uint64_t generation, int *owner, size_t *undone, char *why, size_t why_size);
+/* What is wrong with it, and where; NULL: nothing. Called with what was read of a file. */
+const char *tacho_l_check(const void *bytes, size_t size, size_t *offset);
+/* Lock a file without waiting. 0, -EAGAIN with *holder, or another -errno. */
+int tacho_l_lock(int fd, int *holder);
+
+/* --- ledger_undo.c --- */
+
+int tacho_l_list_add(struct tacho_ledger_list *list, const struct tacho_ledger_record *record);
+/* 1: it has what it had before. 0: gone, or as it should be, or the user's. */
+int tacho_l_undo(const struct tacho_world *world, const struct tacho_ledger_record *record);
+/* All of a list, then their children, who are added to it. */
+size_t tacho_l_undo_all(const struct tacho_world *world, struct tacho_ledger_list *list);
+/* Of what we set (enum tacho_ledger_what), what is still so. */
+uint32_t tacho_l_ours(const struct tacho_world *world, const struct tacho_ledger_record *record,
+		      const struct tacho_world_task *task);
+/* A record for a child that has what its parent was given. 0: it has nothing of it. */
+uint32_t tacho_l_child(const struct tacho_world *world, const struct tacho_ledger_record *parent,
+		       const struct tacho_world_task *task, struct tacho_ledger_record *child);
+/* Look for the children of all records that nobody told of. found: < 0 ends it. */
+int tacho_l_children(const struct tacho_world *world, const struct tacho_ledger_record *records,
+		     size_t nr, int (*found)(void *arg, const struct tacho_ledger_record *child),
+		     void *arg);
+
+/* --- restorer.c --- */
+
+struct tacho_restorer {
+	int pid; /* 0: none */
+	int pipe; /* its end closes when this process dies */
+};
+
+int tacho_l_restorer_start(struct tacho_restorer *restorer, const struct tacho_ledger_file *file,
+			   const struct tacho_world *world);
+void tacho_l_restorer_stop(struct tacho_restorer *restorer);
+bool tacho_l_restorer_lives(struct tacho_restorer *restorer);
+
+#endif /* TACHO_SCHED_LEDGER_INTERNAL_H */
