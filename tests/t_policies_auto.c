@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * t_policies_auto.c: the other policies, and the one that chooses among them.
+ *
+ * Inputs are made up, as in t_policies.c. What is asked for is done, and asked again under noise:
+ * nothing may change then.
+ */
+#include "world_input.h"
+
+static struct world w;
+static struct tacho_runner *runner;
+
+static void start(const char *name, uint32_t nr_cpus, uint32_t per_cache)
+{
+	char why[128];
+
+	tacho_runner_close(runner);
+	runner = NULL;
+	world_cpus(&w, nr_cpus, per_cache);
+	T_EQ(tacho_runner_open(&runner, name, 0, why, sizeof(why)), 0);
+}
+
+static uint32_t ask(unsigned times)
+{
+	uint32_t nr = 0;
+
+	while (times-- > 0)
+		nr = world_ask(&w, runner);
+	return nr;
+}
+
+static uint32_t hog(const char *name, uint32_t cpu, double service, double wait)
+{
+	uint32_t i = world_task(&w, name, service);
+
+	world_on(&w, i, cpu, 1);
+	w.domains[i].wait = wait;
+	return i;
+}
+
+/* Placed and asked again with noise: the same domains on the same CPUs. */
+static void steady(void)
+{
+	struct tacho_policy_plan before = w.plan;
+	struct tacho_policy_place place[W_DOMAINS];
+
+	memcpy(place, w.place, sizeof(place));
+	w.noise = 0.2;
+	for (unsigned round = 0; round < 100; round++) {
+		world_apply(&w);
+		if (!T_EQ(world_ask(&w, runner), before.nr))
+			break;
+		for (uint32_t i = 0; i < before.nr; i++) {
+			const struct tacho_policy_place *now = world_named(&w, place[i].domain);
+
+			if (!T_OK(now && tacho_cpus_equal(&now->cpus, &place[i].cpus)))
+				return;
+		}
+	}
+	w.noise = 0;
+}
+
+/* --- balance ---------------------------------------------------------------------------------- */
+
+T_CASE(balance_moves_one_that_waits)
+{
+	uint32_t a, b, c;
+
+	start("balance", 2, 2);
+	a = hog("a", 0, 0.34, 0.66);
+	b = hog("b", 0, 0.33, 0.67);
+	c = hog("c", 0, 0.33, 0.67);
+	T_EQ(ask(4), 0); /* it must last */
+	T_EQ(ask(1), 1);
+	T_EQ(w.place[0].domain, b);
+	T_EQ(world_where(&w, b), 1);
+	printf("     %s\n", w.place[0].reason);
+	world_apply(&w);
+	w.domains[b].service = 1;
+	w.domains[b].wait = 0.1;
+	w.domains[a].service = w.domains[c].service = 0.5;
+	w.domains[a].wait = w.domains[c].wait = 0.5;
+	T_EQ(ask(1), 1); /* two and one: better cannot be had */
+	steady();
+}
+
+T_CASE(balance_lets_go_what_does_not_wait)
+{
+	uint32_t a, b, nr = 0;
+
+	start("balance", 2, 2);
+	a = hog("a", 0, 0.5, 0.5);
+	b = hog("b", 0, 0.5, 0.5);
+	T_EQ(ask(5), 1);
+	world_apply(&w);
+	w.domains[a].service = w.domains[b].service = 1;
+	w.domains[a].wait = w.domains[b].wait = 0;
+	T_EQ(ask(50), 1);
+	while (ask(1) && nr < 100)
+		nr++;
+	T_OK(nr < 100);
+	world_apply(&w);
+	T_EQ(ask(50), 0);
+}
+
+T_CASE(balance_leaves_alone)
+{
+	start("balance", 2, 2); /* three on two */
+	(void)hog("a", 0, 0.5, 0.5);
+	(void)hog("b", 0, 0.5, 0.5);
+	(void)hog("c", 1, 1, 0);
+	w.noise = 0.2;
+	for (unsigned i = 0; i < 100; i++)
+		T_EQ(ask(1), 0);
+	start("balance", 2, 2); /* those that may not be moved, or compute nothing */
+	for (unsigned i = 0; i < 4; i++) {
+		uint32_t it = hog("fixed", 0, 0.25, 0.75);
+
+		w.domains[it].flags = TACHO_D_FIXED;
+	}
+	(void)hog("quiet", 0, 0.01, 0.01);
+	T_EQ(ask(20), 0);
+}
+
+/* Four of ten calls are not enough. */
+T_CASE(balance_does_not_follow_what_comes_and_goes)
+{
+	uint32_t a, b;
+
+	start("balance", 2, 2);
+	a = hog("a", 0, 0.5, 0.5);
+	b = hog("b", 0, 0.5, 0.5);
+	for (unsigned i = 0; i < 100; i++) {
+		double wait = i % 10 < 4 ? 0.5 : 0;
+
+		w.domains[a].wait = w.domains[b].wait = wait;
+		T_EQ(ask(1), 0);
+	}
+}
+
+/* --- gang ------------------------------------------------------------------------------------- */
+
+T_CASE(gang_members_have_cpus_of_their_own_in_one_cache)
+{
+	struct tacho_cpus seen = { { 0 } };
+	uint32_t m[4];
+
+	start("gang", 16, 8);
+	for (unsigned i = 0; i < 4; i++) {
+		m[i] = world_task(&w, "player", 0.7);
+		world_on(&w, m[i], i * 4, 1);
+	}
+	for (unsigned i = 1; i < 4; i++)
+		world_pair(&w, m[0], m[i], 3000);
+	world_set(&w, m, 4, 0.7);
+	T_EQ(ask(2), 0);
+	T_EQ(ask(1), 4);
+	printf("     %s\n", w.place[0].reason);
+	for (unsigned i = 0; i < 4; i++) {
+		uint32_t cpu = world_where(&w, m[i]);
+
+		T_NEED(cpu < 16);
+		T_OK(!tacho_cpus_has(&seen, cpu));
+		tacho_cpus_add(&seen, cpu);
+		T_EQ(w.cpus[cpu].cache, w.cpus[world_where(&w, m[0])].cache);
+		T_EQ(w.place[i].group, w.place[0].group);
+	}
+	steady();
+	w.sets[0].together = 0.01;
+	T_EQ(ask(9), 4);
+	T_EQ(ask(1), 0);
+}
+
+T_CASE(gang_leaves_alone)
+{
+	uint32_t m[4];
+
+	start("gang", 2, 2);
+	for (unsigned i = 0; i < 4; i++)
+		m[i] = world_task(&w, "many", 0.5);
+	for (unsigned i = 1; i < 4; i++)
+		world_pair(&w, m[0], m[i], 3000);
+	world_set(&w, m, 4, 0.9);
+	T_EQ(ask(10), 0); /* more than there are CPUs */
+	w.sets[0].nr = 2;
+	w.sets[0].together = 0.05;
+	T_EQ(ask(10), 0); /* they take turns */
+	w.sets[0].together = 0.6;
+	T_EQ(ask(10), 2);
+	w.domains[m[0]].flags = TACHO_D_REALTIME;
+	T_EQ(ask(10), 0);
+}
+
+/* --- spread ----------------------------------------------------------------------------------- */
+
+static void mix(uint32_t nr_cpus, uint32_t per_cache, uint32_t devils[2])
+{
+	uint32_t turtle;
+
+	start("spread", nr_cpus, per_cache);
+	w.input.metric = "cache misses";
+	for (unsigned i = 0; i < 2; i++) {
+		devils[i] = hog("devil", 0, 0.5, 0.5);
+		turtle = hog("turtle", per_cache == nr_cpus ? 1 : per_cache, 0.5, 0.5);
+		w.domains[devils[i]].intensity = 5e6;
+		w.domains[turtle].intensity = 1e3;
+	}
+}
+
+T_CASE(spread_puts_devils_apart)
+{
+	uint32_t d[2];
+
+	mix(2, 2, d); /* one cache: over the CPUs */
+	T_EQ(ask(8), 0); /* five samples to know who is one, and five to know that it is uneven */
+	T_EQ(ask(1), 2);
+	T_OK(world_where(&w, d[0]) != world_where(&w, d[1]));
+	T_EQ(world_where(&w, d[0]), 0); /* fewest moves */
+	T_OK(strstr(w.place[0].reason, "cache misses"));
+	printf("     %s\n", w.place[0].reason);
+	steady();
+	mix(8, 4, d);
+	T_EQ(ask(9), 2);
+	T_EQ(tacho_cpus_count(&w.place[0].cpus), 4);
+	T_OK(tacho_cpus_has(&world_named(&w, d[0])->cpus, 0));
+	T_OK(tacho_cpus_has(&world_named(&w, d[1])->cpus, 4));
+	steady();
+}
+
+T_CASE(spread_needs_five_samples_of_ten)
+{
+	uint32_t d[2];
+
+	for (unsigned share = 4; share <= 5; share++) {
+		uint32_t most = 0, nr;
+
+		mix(2, 2, d);
+		w.input.metric = "faults";
+		w.domains[1].intensity = w.domains[3].intensity = 10;
+		for (unsigned i = 0; i < 60; i++) {
+			w.domains[d[0]].intensity = i % 10 < share ? 5e6 : 10;
+			w.domains[d[1]].intensity = i % 10 < share ? 5e6 : 10;
+			nr = ask(1);
+			most = nr > most ? nr : most;
+		}
+		T_EQ(most, share < 5 ? 0 : 2);
+	}
+}
+
+T_CASE(spread_leaves_alone_what_is_apart)
+{
+	uint32_t d[2];
+
+	mix(2, 2, d);
+	world_on(&w, d[1], 1, 1);
+	w.noise = 0.2;
+	for (unsigned i = 0; i < 100; i++)
+		T_EQ(ask(1), 0);
+	mix(2, 2, d); /* one devil has nobody to be kept apart from */
+	w.domains[d[1]].intensity = 0;
+	T_EQ(ask(30), 0);
+}
+
+T_CASE(spread_takes_the_memory_along)
+{
+	uint32_t d[2];
+
+	mix(8, 4, d);
+	w.input.nr_nodes = 2;
+	for (uint32_t i = 0; i < 8; i++)
+		w.cpus[i].node = i / 4;
+	w.domains[d[0]].node = w.domains[d[1]].node = 0;
+	T_EQ(ask(9), 2);
+	T_EQ(world_named(&w, d[0])->node, TACHO_POLICY_NONE);
+	T_EQ(world_named(&w, d[1])->node, 1);
+}
+
+/* Six of three kinds over two caches: each has one of a kind. */
+T_CASE(spread_deals_classes)
+{
+	static const double intensity[6] = { 9e6, 9e6, 2e6, 2e6, 0, 0 };
+	uint32_t m[6], kinds[2][2] = { { 0 } };
+
+	start("spread", 8, 4);
+	w.input.metric = "cache misses";
+	for (unsigned i = 0; i < 6; i++) {
+		m[i] = hog("task", i / 2 ? 4 : 0, 0.6, 0.1);
+		w.domains[m[i]].intensity = intensity[i];
+	}
+	T_EQ(ask(9), 4);
+	for (unsigned i = 0; i < 4; i++)
+		kinds[i / 2][tacho_cpus_has(&world_named(&w, m[i])->cpus, 4)]++;
+	T_EQ(kinds[0][0], 1);
+	T_EQ(kinds[1][0], 1);
+	steady();
+}
+
+/* --- bind, observe ---------------------------------------------------------------------------- */
+
+T_CASE(bind_does_what_the_launch_file_says)
+{
+	uint32_t m[5];
+
+	start("bind", 4, 4);
+	for (unsigned i = 0; i < 5; i++) {
+		m[i] = hog("job", 0, 0.5, 0);
+		w.domains[m[i]].flags |= TACHO_D_LAUNCHED;
+		if (i < 3)
+			w.domains[m[i]].bound = tacho_cpus_one(i);
+		w.domains[m[i]].priority = i == 1 || i == 3;
+	}
+	w.domains[m[2]].flags &= ~(uint32_t)TACHO_D_LAUNCHED;
+	T_EQ(ask(1), 3);
+	T_EQ(world_where(&w, m[0]), 0);
+	T_EQ(world_named(&w, m[0])->nice, TACHO_NICE_KEEP);
+	T_EQ(world_where(&w, m[1]), 1);
+	T_EQ(world_named(&w, m[1])->nice, -10);
+	T_EQ(world_named(&w, m[3])->nice, -10);
+	T_EQ(tacho_cpus_count(&world_named(&w, m[3])->cpus), 4);
+	steady();
+}
+
+T_CASE(observe_asks_for_nothing)
+{
+	uint32_t d[2];
+
+	mix(2, 2, d);
+	start("observe", 2, 2);
+	(void)hog("a", 0, 0.5, 0.5);
+	(void)hog("b", 0, 0.5, 0.5);
+	T_EQ(ask(30), 0);
+}
+
+/* --- auto ------------------------------------------------------------------------------------- */
+
+T_CASE(auto_brings_a_pair_together_before_all_else)
+{
+	uint32_t a, b;
+
+	start("auto", 2, 2);
+	a = hog("a", 0, 0.1, 0.01);
+	b = hog("b", 1, 0.1, 0.01);
+	(void)hog("hog", 0, 0.5, 0.5);
+	w.domains[a].waits = w.domains[b].waits = 8000;
+	world_pair(&w, a, b, 16000);
+	world_set(&w, (uint32_t[]){ a, b }, 2, 0.01);
+	T_EQ(ask(2), 2);
+	T_EQ(world_where(&w, a), world_where(&w, b));
+	world_apply(&w);
+	w.sets[0].together = 0;
+	steady();
+}
+
+T_CASE(auto_balances_what_stays_uneven)
+{
+	start("auto", 2, 2);
+	for (unsigned i = 0; i < 3; i++)
+		(void)hog("hog", 0, 0.33, 0.66);
+	T_EQ(ask(25 + 4), 0);
+	T_EQ(ask(1), 1);
+	world_apply(&w);
+	for (unsigned i = 0; i < 3; i++) {
+		w.domains[i].service = 0.65;
+		w.domains[i].wait = 0.3;
+	}
+	T_EQ(ask(20), 1); /* even now, and because of it */
+	start("auto", 2, 2); /* five and three: both CPUs are busy, and the kernel is about to */
+	for (unsigned i = 0; i < 8; i++)
+		(void)hog("hog", i < 5 ? 0 : 1, 0.2, 0.8);
+	T_EQ(ask(100), 0);
+}
+
+T_CASE(auto_spreads_over_caches_only)
+{
+	for (uint32_t caches = 1; caches <= 2; caches++) {
+		uint32_t d[2];
+
+		mix(8, 8 / caches, d);
+		for (unsigned i = 0; i < 4; i++)
+			w.domains[i].wait = 0;
+		tacho_runner_close(runner);
+		T_EQ(tacho_runner_open(&runner, "auto", 0, NULL, 0), 0);
+		T_EQ(ask(60), caches == 1 ? 0 : 2);
+	}
+}
+
+/* What needs no help: programs that fill the machine, wait, or are busy in every respect. */
+T_CASE(auto_does_nothing_where_nothing_is_to_be_won)
+{
+	uint32_t a, b, m[6];
+
+	start("auto", 2, 2); /* a build: many short ones */
+	for (unsigned i = 0; i < 8; i++)
+		(void)hog("cc1", i % 2, 0.25, 0.75);
+	w.noise = 0.2;
+	for (unsigned i = 0; i < 200; i++)
+		T_EQ(ask(1), 0);
+	start("auto", 2, 2); /* a data base and many clients */
+	for (unsigned i = 0; i < 6; i++) {
+		m[i] = hog(i ? "postgres" : "pgbench", i % 2, 0.3, 0.4);
+		w.domains[m[i]].waits = 5000;
+	}
+	for (unsigned i = 1; i < 6; i++)
+		world_pair(&w, m[0], m[i], 6000);
+	world_set(&w, m, 6, 0.7);
+	w.noise = 0.2;
+	for (unsigned i = 0; i < 200; i++)
+		T_EQ(ask(1), 0);
+	start("auto", 2, 2); /* redis with fifty clients */
+	a = hog("redis-server", 0, 0.9, 0.05);
+	b = hog("redis-benchmark", 1, 0.8, 0.05);
+	w.domains[a].waits = w.domains[b].waits = 9000;
+	world_pair(&w, a, b, 18000);
+	world_set(&w, (uint32_t[]){ a, b }, 2, 0.7);
+	w.noise = 0.2;
+	for (unsigned i = 0; i < 200; i++)
+		T_EQ(ask(1), 0);
+	tacho_runner_close(runner);
+	runner = NULL;
+}
+
+T_MAIN
