@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * wakecost.c: what it costs to wake somebody on another CPU, measured.
+ *
+ * Two threads of ours hand a byte back and forth, on one CPU and on two: half the difference of a
+ * round trip is what a wake-up costs more when the other has slept on a CPU of his own. Some
+ * milliseconds, at the start. The median of short pieces, because others use the CPUs too. Called
+ * by loop.c.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "sched_internal.h"
+
+#define PIECES 9
+#define TRIPS  16
+#define MIN_S  0.5e-6
+#define MAX_S  200e-6
+
+struct partner {
+	int to, from; /* eventfd */
+	uint32_t cpu;
+	bool failed;
+};
+
+static int pin(uint32_t cpu)
+{
+	cpu_set_t *set = CPU_ALLOC(TACHO_POLICY_CPUS);
+	int error = -1;
+
+	if (!set)
+		return -1;
+	CPU_ZERO_S(CPU_ALLOC_SIZE(TACHO_POLICY_CPUS), set);
+	CPU_SET_S(cpu, CPU_ALLOC_SIZE(TACHO_POLICY_CPUS), set);
+	error = sched_setaffinity(0, CPU_ALLOC_SIZE(TACHO_POLICY_CPUS), set);
+	CPU_FREE(set);
+	return error;
+}
+
+/* Waits, then answers; a value other than 1 ends it. */
+static void *answer(void *arg)
+{
+	struct partner *partner = arg;
+	uint64_t value = 1;
+
+	partner->failed = pin(partner->cpu) != 0;
+	while (read(partner->to, &value, sizeof(value)) == sizeof(value) && value == 1)
+		if (write(partner->from, &value, sizeof(value)) != sizeof(value))
+			break;
+	return NULL;
+}
+
+static double trip(const struct partner *partner)
+{
+	const uint64_t begin = tacho_live_now();
+	uint64_t value = 1;
+
+	for (int i = 0; i < TRIPS; i++)
+		if (write(partner->to, &value, sizeof(value)) != sizeof(value) ||
+		    read(partner->from, &value, sizeof(value)) != sizeof(value))
+			return 0;
+	return (double)(tacho_live_now() - begin) * 1e-9 / TRIPS;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * Seconds of a round trip to a partner on that CPU; the caller is pinned. 0: it could not be found
+ * out.
+ */
+static double round_trip(uint32_t cpu)
+{
+	struct partner partner = { eventfd(0, EFD_CLOEXEC), eventfd(0, EFD_CLOEXEC), cpu, false };
+	const uint64_t end = 2;
+	double seconds[PIECES] = { 0 };
+	pthread_t thread;
+
+	if (partner.to >= 0 && partner.from >= 0 &&
+	    pthread_create(&thread, NULL, answer, &partner) == 0) {
+		(void)trip(&partner);
+		for (int i = 0; i < PIECES; i++)
+			seconds[i] = trip(&partner);
+		if (write(partner.to, &end, sizeof(end)) == sizeof(end))
+			pthread_join(thread, NULL);
+		qsort(seconds, PIECES, sizeof(seconds[0]), compare);
+	}
+	if (partner.to >= 0)
+		close(partner.to);
+	if (partner.from >= 0)
+		close(partner.from);
+	return partner.failed ? 0 : seconds[PIECES / 2];
+}
+
+/* In a thread of its own, whose affinity ends with it. */
+static void *measure(void *arg)
+{
+	double *cost = ((double **)arg)[0];
+	const struct tacho_topology *topology = ((const struct tacho_topology **)arg)[1];
+	const uint32_t here = topology->cpus[0].id, there = topology->cpus[1].id;
+	double near, far;
+
+	if (pin(here) != 0)
+		return NULL;
+	near = round_trip(here);
+	far = round_trip(there);
+	if (near > 0 && far > near)
+		*cost = (far - near) / 2;
+	return NULL;
+}
+
+double tacho_wake_cost(const struct tacho_topology *topology)
+{
+	double cost = 0;
+	const void *arg[2] = { &cost, topology };
+	pthread_t thread;
+
+	if (topology->nr_cpus < 2)
+		return 0;
+	if (!topology->is_synthetic && pthread_create(&thread, NULL, measure, arg) == 0)
+		pthread_join(thread, NULL);
+	if (cost < MIN_S)
+		cost = MIN_S;
+	return cost < MAX_S ? cost : MAX_S;
+}

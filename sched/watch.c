@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * watch.c: what watch.h promises.
+ */
+#include "watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MS	   1000000ull
+#define SECOND	   1000000000ull
+#define ROW_COST   250e-9 /* seconds that a row costs who writes it, about */
+#define CALM	   (70 * MS) /* nothing was decided for so long: off */
+#define BEFORE	   (45 * MS) /* so long before that, looks begin */
+#define MIN_PERIOD SECOND
+#define MAX_PERIOD (8 * SECOND)
+#define MAX_SAVED  0.05 /* seconds of a CPU */
+#define SHORT	   1u /* looks between which a large change shows */
+#define LONG	   6u /* and a smaller one */
+#define MIN_RATE   2000.0 /* switches per second that are worth a look */
+#define MIN_BUSY   0.2 /* change of the share that is worth a look */
+#define LARGE	   3.0
+#define SMALLER	   1.5
+
+void tacho_watch_init(struct tacho_watch *watch, double budget, bool always, uint32_t nr_cpus)
+{
+	*watch = (struct tacho_watch){ .budget = budget, .always = always, .nr_cpus = nr_cpus };
+	watch->period_ns = MIN_PERIOD;
+	watch->saved = MAX_SAVED;
+	watch->fd = open("/proc/stat", O_RDONLY | O_CLOEXEC);
+}
+
+void tacho_watch_fini(struct tacho_watch *watch)
+{
+	if (watch->fd >= 0)
+		close(watch->fd);
+	watch->fd = -1;
+}
+
+/* --- /proc/stat ------------------------------------------------------------------------------ */
+
+/* "cpu  user nice system idle iowait ...", in ticks. */
+static uint64_t idle_ticks(const char *line)
+{
+	uint64_t field[5] = { 0 };
+	char *end = (char *)(uintptr_t)line + 4;
+
+	for (int i = 0; i < 5; i++)
+		field[i] = strtoull(end, &end, 10);
+	return field[3] + field[4];
+}
+
+int tacho_watch_look(struct tacho_watch *watch, uint64_t now_ns, struct tacho_look *look)
+{
+	char text[65536];
+	const char *switches;
+	ssize_t size;
+
+	*look = (struct tacho_look){ .time_ns = now_ns };
+	if (watch->fd < 0)
+		return -ENOENT;
+	size = pread(watch->fd, text, sizeof(text) - 1, 0);
+	if (size < 8)
+		return size < 0 ? -errno : -ENODATA;
+	text[size] = '\0';
+	look->idle_ns = idle_ticks(text) * (SECOND / (uint64_t)sysconf(_SC_CLK_TCK));
+	switches = strstr(text, "\nctxt ");
+	if (!switches)
+		return -ENODATA;
+	look->switches = strtoull(switches + 6, NULL, 10);
+	return 0;
+}
+
+/* --- on and off ------------------------------------------------------------------------------ */
+
+/* Since `back` looks ago; false: there were not so many. */
+static bool since(const struct tacho_watch *watch, unsigned back, double *rate, double *busy)
+{
+	const struct tacho_look *last, *first;
+	double seconds;
+
+	if (watch->nr_looks <= back)
+		return false;
+	last = &watch->looks[(watch->nr_looks - 1) % TACHO_WATCH_LOOKS];
+	first = &watch->looks[(watch->nr_looks - 1 - back) % TACHO_WATCH_LOOKS];
+	if (last->time_ns <= first->time_ns)
+		return false;
+	seconds = (double)(last->time_ns - first->time_ns) * 1e-9;
+	*rate = (double)(last->switches - first->switches) / seconds;
+	*busy = 1 - (double)(last->idle_ns - first->idle_ns) * 1e-9 / seconds / watch->nr_cpus;
+	return true;
+}
+
+/* Both ways: by so much a part, and by enough to matter. */
+static bool differs(double now, double then, double factor, double least)
+{
+	return fabs(now - then) > least && (now > then * factor || then > now * factor);
+}
+
+static bool has_changed(const struct tacho_watch *watch)
+{
+	double rate, busy;
+
+	if (since(watch, SHORT, &rate, &busy) && differs(rate, watch->rate, LARGE, MIN_RATE))
+		return true;
+	return since(watch, LONG, &rate, &busy) && (differs(rate, watch->rate, SMALLER, MIN_RATE) ||
+						    fabs(busy - watch->busy) > MIN_BUSY);
+}
+
+/* Share of a CPU that events cost while they are on: who writes rows, and us. */
+static double cost(const struct tacho_watch *watch)
+{
+	return watch->row_rate * ROW_COST + watch->own;
+}
+
+/* The budget grows all the time; what is on is paid from it. */
+static void pay(struct tacho_watch *watch, uint64_t now_ns)
+{
+	const double seconds = (double)(now_ns - watch->paid_ns) * 1e-9;
+
+	watch->saved += seconds * (watch->budget - (watch->is_on ? cost(watch) : 0));
+	if (watch->saved > MAX_SAVED)
+		watch->saved = MAX_SAVED;
+	if (watch->saved < -MAX_SAVED)
+		watch->saved = -MAX_SAVED;
+	watch->paid_ns = now_ns;
+}
+
+static void turn(struct tacho_watch *watch, bool on, uint64_t now_ns)
+{
+	watch->is_on = on;
+	if (on)
+		watch->wake_ns = 0;
+	watch->changed_ns = watch->calm_ns = now_ns;
+}
+
+static bool is_over(const struct tacho_watch *watch, uint64_t now_ns)
+{
+	return !watch->always && now_ns - watch->calm_ns >= CALM && cost(watch) >= watch->budget;
+}
+
+bool tacho_watch_needs_look(const struct tacho_watch *watch, uint64_t now_ns)
+{
+	return !watch->is_on || is_over(watch, now_ns + BEFORE);
+}
+
+/* Events are on. What is the case now is what changes are measured against when they are off. */
+static void step_on(struct tacho_watch *watch, uint64_t now_ns)
+{
+	double rate, busy;
+
+	if (!is_over(watch, now_ns) || !since(watch, SHORT, &rate, &busy) ||
+	    now_ns - watch->looks[(watch->nr_looks - 1) % TACHO_WATCH_LOOKS].time_ns > BEFORE)
+		return;
+	watch->rate = rate;
+	watch->busy = busy;
+	turn(watch, false, now_ns);
+}
+
+static void step_off(struct tacho_watch *watch, uint64_t now_ns)
+{
+	const bool due = now_ns - watch->changed_ns >= watch->period_ns;
+	const bool wanted = watch->wake_ns && now_ns >= watch->wake_ns && watch->saved > 0;
+
+	if (!due && !wanted && !(watch->saved > 0 && has_changed(watch)))
+		return;
+	/* in debt, one window now and then is all there is */
+	watch->period_ns = due ? watch->period_ns * 2 : MIN_PERIOD;
+	if (watch->period_ns > MAX_PERIOD)
+		watch->period_ns = MAX_PERIOD;
+	turn(watch, true, now_ns);
+}
+
+bool tacho_watch_step(struct tacho_watch *watch, const struct tacho_look *look)
+{
+	if (look->switches)
+		watch->looks[watch->nr_looks++ % TACHO_WATCH_LOOKS] = *look;
+	if (!watch->changed_ns)
+		turn(watch, true, look->time_ns);
+	if (!watch->paid_ns)
+		watch->paid_ns = look->time_ns;
+	pay(watch, look->time_ns);
+	if (watch->is_on)
+		step_on(watch, look->time_ns);
+	else
+		step_off(watch, look->time_ns);
+	return watch->is_on;
+}
+
+void tacho_watch_busy(struct tacho_watch *watch, uint64_t now_ns)
+{
+	watch->calm_ns = now_ns;
+	watch->period_ns = MIN_PERIOD;
+	/* where something is decided there was something to see: that is worth the next look */
+	if (watch->saved < MAX_SAVED / 2)
+		watch->saved = MAX_SAVED / 2;
+}
+
+void tacho_watch_wake(struct tacho_watch *watch, uint64_t at_ns)
+{
+	if (!watch->wake_ns || at_ns < watch->wake_ns)
+		watch->wake_ns = at_ns;
+}
+
+void tacho_watch_spend(struct tacho_watch *watch, uint64_t own_ns)
+{
+	watch->saved -= (double)own_ns * 1e-9;
+}
+
+void tacho_watch_cost(struct tacho_watch *watch, uint64_t rows, uint64_t own_ns,
+		      uint64_t interval_ns)
+{
+	const double seconds = (double)interval_ns * 1e-9;
+
+	if (!(seconds > 0))
+		return;
+	/* the last interval counts as much as all before it */
+	watch->row_rate = (watch->row_rate + (double)rows / seconds) / (watch->row_rate ? 2 : 1);
+	watch->own = (watch->own + (double)own_ns * 1e-9 / seconds) / (watch->own ? 2 : 1);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * t_watch.c: when events are on: a made-up /proc/stat, second by second.
+ */
+#include "sched/watch.h"
+#include "t.h"
+
+#define PERIOD_NS 20000000ull
+
+struct world {
+	struct tacho_watch watch;
+	struct tacho_look look;
+	double rows; /* per second, while events are on */
+	uint64_t own_ns; /* that we use in an interval */
+	uint64_t on_ns, windows;
+};
+
+static void world_init(struct world *world, bool always)
+{
+	*world = (struct world){ .look = { .time_ns = 1000000000 } };
+	tacho_watch_init(&world->watch, 0.005, always, 2);
+	world->rows = 1e6;
+	world->own_ns = PERIOD_NS / 100;
+}
+
+/* So many switches per second, so busy, for so long. */
+static void run(struct world *world, double rate, double busy, double seconds)
+{
+	const uint64_t end = world->look.time_ns + (uint64_t)(seconds * 1e9);
+	bool was, on;
+
+	while (world->look.time_ns < end) {
+		world->look.time_ns += PERIOD_NS;
+		world->look.switches += (uint64_t)(rate * 0.02);
+		world->look.idle_ns += (uint64_t)((1 - busy) * 2 * PERIOD_NS);
+		was = world->watch.is_on;
+		on = tacho_watch_step(&world->watch, &world->look);
+		if (on) {
+			world->on_ns += PERIOD_NS;
+			tacho_watch_cost(&world->watch, (uint64_t)(world->rows * 0.02),
+					 world->own_ns, PERIOD_NS);
+		}
+		world->windows += on && !was;
+	}
+}
+
+T_CASE(nothing_changes)
+{
+	struct world world;
+
+	world_init(&world, false);
+	run(&world, 1e6, 1, 60);
+	/* windows that find nothing become rare: 1, 2, 4, 8, 8, 8 seconds */
+	T_OK(world.on_ns < 60000000000ull / 33);
+	T_OK(world.windows >= 6 && world.windows < 16);
+	tacho_watch_fini(&world.watch);
+}
+
+T_CASE(a_change_is_seen_within_three_looks)
+{
+	struct world world;
+
+	world_init(&world, false);
+	run(&world, 1e6, 1, 3.5);
+	T_OK(!world.watch.is_on);
+	run(&world, 3e4, 1, 0.06);
+	T_OK(world.watch.is_on);
+	run(&world, 3e4, 1, 0.5);
+	T_OK(!world.watch.is_on);
+	/* the same rate, but the processors have something to do now */
+	run(&world, 3e4, 0.5, 0.3);
+	T_OK(world.watch.is_on || world.windows >= 3);
+	tacho_watch_fini(&world.watch);
+}
+
+T_CASE(what_never_rests_is_not_watched_all_the_time)
+{
+	struct world world;
+
+	world_init(&world, false);
+	for (int i = 0; i < 600; i++)
+		run(&world, i % 2 ? 1e6 : 3e5, 1, 0.1);
+	/* 26 % of a CPU while they are on: of the budget that is 1.5 s, more is a look now and then */
+	T_OK(world.on_ns < 60000000000ull * 10 / 100);
+	T_OK(world.windows > 10);
+	tacho_watch_fini(&world.watch);
+}
+
+T_CASE(cheap_events_stay_on)
+{
+	struct world world;
+
+	world_init(&world, false);
+	world.rows = 5000;
+	world.own_ns = 20000;
+	run(&world, 1000, 0.3, 10);
+	T_OK(world.watch.is_on && world.windows <= 1);
+	world_init(&world, true);
+	run(&world, 1e6, 1, 10);
+	T_OK(world.watch.is_on);
+	tacho_watch_fini(&world.watch);
+}
+
+T_CASE(who_asks_for_it_gets_it)
+{
+	struct world world;
+
+	world_init(&world, false);
+	run(&world, 1e6, 1, 3.5);
+	T_OK(!world.watch.is_on);
+	tacho_watch_wake(&world.watch, world.look.time_ns + 50000000);
+	run(&world, 1e6, 1, 0.03);
+	T_OK(!world.watch.is_on);
+	run(&world, 1e6, 1, 0.04);
+	T_OK(world.watch.is_on);
+	tacho_watch_fini(&world.watch);
+}
+
+T_CASE(decisions_keep_them_on)
+{
+	struct world world;
+
+	world_init(&world, false);
+	for (int i = 0; i < 100; i++) {
+		tacho_watch_busy(&world.watch, world.look.time_ns);
+		run(&world, 1e6, 1, 0.02);
+		T_OK(world.watch.is_on);
+	}
+	run(&world, 1e6, 1, 0.3);
+	T_OK(!world.watch.is_on);
+	tacho_watch_fini(&world.watch);
+}
+
+T_CASE(the_real_file_can_be_read)
+{
+	struct tacho_watch watch;
+	struct tacho_look first, second;
+
+	tacho_watch_init(&watch, 0.005, false, 2);
+	T_NEED(tacho_watch_look(&watch, 1, &first) == 0);
+	T_OK(first.switches > 0 && first.idle_ns > 0);
+	T_NEED(tacho_watch_look(&watch, 2, &second) == 0);
+	T_OK(second.switches >= first.switches);
+	tacho_watch_fini(&watch);
+	T_OK(tacho_watch_look(&watch, 3, &second) < 0);
+}
+
+T_MAIN
