@@ -22,9 +22,10 @@ static const struct verb {
 	{ "list", list_main, "the components that run, and their events" },
 	{ "log", log_main, "events of a component, live, as rows or as totals" },
 	{ "top", top_main, "who uses the processors, who talks to whom, live" },
+	{ "sched", sched_main, "make what communicates or competes run where it runs best" },
 	{ "check", check_main, "whether the file of an area keeps all rules of the format" },
 	{ "doctor", doctor_main, "what this machine has for tacho, and what is lost without it" },
-	{ "demo", demo_main, "an instrumented program, watched and measured" },
+	{ "demo", demo_main, "a mix of programs before, with and after the scheduler" },
 };
 #define NR_VERBS (sizeof(verbs) / sizeof(verbs[0]))
 

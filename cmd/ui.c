@@ -21,12 +21,12 @@
 #include "kernel/probe.h"
 #include "ui.h"
 
-#define MAX_OPTIONS 32
+#define MAX_OPTIONS 64
 #define HELP	    0x100000
 
 const char *ui_argument;
 int ui_index;
-volatile sig_atomic_t ui_stop;
+volatile sig_atomic_t ui_stop, ui_stop_typed;
 
 /* --- options -------------------------------------------------------------------------------- */
 
@@ -199,14 +199,17 @@ bool ui_seconds(const char *text, double *seconds)
 
 /* --- signals and time ----------------------------------------------------------------------- */
 
-static void stop(int signal)
+static void stop(int signal, siginfo_t *info, void *context)
 {
+	(void)context;
+	ui_stop_typed = info->si_code == SI_KERNEL;
 	ui_stop = signal;
 }
 
 void ui_catch_signals(void)
 {
-	struct sigaction action = { .sa_handler = stop }; /* no SA_RESTART: waits end */
+	/* no SA_RESTART: waits end */
+	struct sigaction action = { .sa_sigaction = stop, .sa_flags = SA_SIGINFO };
 
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, &action, NULL);

@@ -23,6 +23,7 @@ int demo_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
 int list_main(int argc, char **argv);
 int log_main(int argc, char **argv);
+int sched_main(int argc, char **argv);
 int top_main(int argc, char **argv);
 
 enum { UI_DONE = 0, UI_FAILED = 1, UI_USAGE = 2 };
@@ -65,6 +66,8 @@ bool ui_seconds(const char *text, double *seconds);
 /* Ctrl-C, a hang-up and SIGTERM end what runs in order: they set ui_stop and interrupt a wait. */
 void ui_catch_signals(void);
 extern volatile sig_atomic_t ui_stop;
+/* It came from the terminal, and so to all that stand in its foreground. */
+extern volatile sig_atomic_t ui_stop_typed;
 int64_t ui_now_ns(void); /* CLOCK_MONOTONIC */
 
 /* Escape sequences for standard output, empty if it is no terminal or NO_COLOR is set. */

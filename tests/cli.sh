@@ -14,7 +14,7 @@ refuse 2 lis
 refuse 2 --nonsense
 refuse 2 -x
 refuse 2 $'two\nlines'
-for verb in list log top check doctor demo; do
+for verb in list log top sched check doctor demo; do
 	refuse 2 $verb --nonsense
 	refuse 2 $verb -x
 	refuse 2 $verb $'--two\nlines'
@@ -33,6 +33,10 @@ refuse 2 list --json=1
 refuse 2 list --verb
 refuse 2 doctor something
 refuse 2 demo one two
+refuse 2 demo --process one two
+refuse 2 demo --report
+refuse 2 demo --report ''
+refuse 2 demo --process --report x
 refuse 2 check
 refuse 2 check one two
 refuse 2 check --max
@@ -67,6 +71,7 @@ refuse 1 check "$tmp"
 : >"$tmp/empty"
 refuse 1 check "$tmp/empty"
 refuse 1 demo "$tmp/none"
+refuse 1 demo --process "$tmp/none"
 refuse 1 demo "$tmp"
 refuse 1 demo "$tmp/empty"
 chmod +x "$tmp/empty"
