@@ -1,16 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# bench/table.sh BENCH.TSV [DOCUMENT]: the lines of the benchmarks as markdown tables.
+# bench/table.sh BENCH.TSV [DOCUMENT [NAME]]: the lines of the benchmarks as markdown tables.
 #
 # Targets first, with the ratios that belong to them, then everything that was measured. With a
 # document, what stands there between the two lines `<!-- results -->` and `<!-- end of results -->` is
-# replaced; so no number in it was typed. What the machine was comes from bench.env beside bench.tsv.
+# replaced; so no number in it was typed. With a name, between `<!-- NAME -->` and `<!-- end of NAME -->`:
+# for a benchmark that was run alone. What the machine was comes from bench.env beside bench.tsv.
 set -eu
-[ $# -eq 1 ] || [ $# -eq 2 ] || {
-	echo "usage: bench/table.sh BENCH.TSV [DOCUMENT]" >&2
+if [ $# -lt 1 ] || [ $# -gt 3 ]; then
+	echo "usage: bench/table.sh BENCH.TSV [DOCUMENT [NAME]]" >&2
 	exit 2
-}
+fi
 tsv=$1
+name=${3:-results}
 env=$(dirname "$tsv")/bench.env
 
 environment() {
@@ -73,6 +75,11 @@ tables() {
 		if (have(x) && have(y))
 			printf "| %s | %s |\n", what, verdict(abs(median[x]), abs(median[y]), limit, 0, " %")
 	}
+	# What the same configuration differs from itself.
+	function noise(k) {
+		if (!have(k "null") || !have(k "stock") || median[k "stock"] <= 0) return ""
+		return sprintf(" (stock once more : stock %.2f)", median[k "null"] / median[k "stock"])
+	}
 	NF != 7 { bad = 1; exit }
 	{
 		key = $1 SUBSEP $2 SUBSEP $3
@@ -120,6 +127,18 @@ tables() {
 			if (have(w "rows/s"))
 				value(sprintf("rows lost, at %.0f 000 rows/s", median[w "rows/s"] / 1000), w "lost", 0, 0, "")
 		}
+		n = split(cases["sched"], names, "\n") - 1
+		for (i = 1; i <= n; i++) {
+			k_ = "sched" SUBSEP names[i] SUBSEP
+			if (names[i] == "pair-1") ratio("tacho sched, pair-1: auto : stock", k_ "auto", k_ "stock", 10, 1)
+			if (have(k_ "best") && have(k_ "stock") && median[k_ "best"] >= 1.2 * median[k_ "stock"])
+				ratio("tacho sched, " names[i] ": auto : best", k_ "auto", k_ "best", 0.95, 1)
+			else
+				ratio("tacho sched, " names[i] ": auto : stock" noise(k_), k_ "auto", k_ "stock", 0.98, 1)
+			if (have(k_ "own-cpu") && (!own++ || median[k_ "own-cpu"] > most)) { most = median[k_ "own-cpu"]; busiest = names[i] }
+		}
+		if (own) printf "| tacho sched: its own processor time, most of all cases (%s) | %s |\n", busiest, verdict(most, most, 1, 0, " %")
+		value("tacho sched: ms from pattern to placement", "sched" SUBSEP "reaction" SUBSEP "placed", 100, 0, " ms")
 		for (i = 1; i <= nr; i++) {
 			b = order[i]
 			n = split(metrics[b], m, "\n") - 1
@@ -131,9 +150,10 @@ tables() {
 			l = split(cases[b], names, "\n") - 1
 			for (k_ = 1; k_ <= l; k_++) {
 				printf "| %s |", names[k_]
+				r = 0
 				for (j = 1; j <= n; j++) {
 					key = b SUBSEP names[k_] SUBSEP m[j]
-					if (have(key)) { printf " %s (%s) |", number(median[key]), number(min[key]); r = runs[key] }
+					if (have(key)) { printf " %s (%s) |", number(median[key]), number(min[key]); if (runs[key] + 0 > r) r = runs[key] }
 					else printf " |"
 				}
 				printf " %s |\n", r
@@ -147,15 +167,15 @@ if [ $# -eq 1 ]; then
 	printf '%s\n' "$text"
 	exit
 fi
-if ! grep -q '^<!-- results -->$' "$2" || ! grep -q '^<!-- end of results -->$' "$2"; then
+if ! grep -q "^<!-- $name -->\$" "$2" || ! grep -q "^<!-- end of $name -->\$" "$2"; then
 	echo "table.sh: $2 has no place for the results" >&2
 	exit 1
 fi
 new=$(mktemp)
 trap 'rm -f "$new"' EXIT
 {
-	sed '/^<!-- results -->$/q' "$2"
+	sed "/^<!-- $name -->\$/q" "$2"
 	printf '%s\n' "$text"
-	sed -n '/^<!-- end of results -->$/,$p' "$2"
+	sed -n "/^<!-- end of $name -->\$/,\$p" "$2"
 } >"$new"
 cat "$new" >"$2"
