@@ -2,9 +2,9 @@
 /*
  * place.h: an area made by hand, for tests of the reader.
  *
- * It lies between two pages that cannot be touched, its control registers say whatever a case wants,
- * and its rows are written by the generic writer of hot.h. What a row says is a function of its position:
- * a row that was decoded wrongly, torn, or taken from another position shows.
+ * It lies between two pages that cannot be touched, its control registers say whatever a case
+ * wants, and its rows are written by the generic writer of hot.h. What a row says is a function of
+ * its position: a row that was decoded wrongly, torn, or taken from another position shows.
  */
 #ifndef TACHO_TESTS_PLACE_H
 #define TACHO_TESTS_PLACE_H
