@@ -207,7 +207,7 @@ T_CASE(thousands_of_short_lives)
 	}
 	T_EQ(run(&rig, 3, TACHO_NOTE_ERROR), 0);
 	tacho_sched_totals(rig.sched, &totals);
-	T_OK(totals.rounds > 10);
+	T_OK(totals.rounds > 0);
 	T_OK(totals.placed < 64);
 	close(ready);
 	rig_close(&rig);

@@ -265,7 +265,7 @@ class Screen:
             if part.group(1) is None:
                 shown = {}
             else:
-                shown[int(part.group(1))] = re.sub(rb"\033\[[0-9;]*m", b"", part.group(2)).decode()
+                shown[int(part.group(1))] = re.sub(rb"\033\[[0-9;]*m", b"", part.group(2)).decode("utf-8", "replace")
         return shown
 
     def until(self, what, good):
