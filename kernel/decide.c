@@ -108,10 +108,35 @@ static void task_bind(struct tacho_binder *binder, struct tacho_task *task,
 		tacho_b_fail(binder, error);
 }
 
+/*
+ * A process is remembered by the number of its first thread where threads are domains, and that one
+ * may end first: then the number is free, or somebody else's, and must be neither named nor entered.
+ * Returns whether it was so; it is forgotten then.
+ */
+static bool forget_lost_number(struct tacho_binder *binder, struct tacho_process *process)
+{
+	const struct tacho_domain *domain;
+
+	if (process->domain == TACHO_NONE)
+		return false;
+	domain = domain_of(binder, process->domain);
+	if ((domain->state == TACHO_STATE_USED || domain->state == TACHO_STATE_GONE) &&
+	    (!domain->owner || domain->owner == process->node.id ||
+	     (binder->options.by == TACHO_BY_THREAD && domain->pid == process->node.id)))
+		return false;
+	process->domain = TACHO_NONE;
+	return true;
+}
+
 void tacho_b_follow(struct tacho_binder *binder, struct tacho_task *task)
 {
-	const struct choice choice = { task->process->domain, task->process->flags };
+	struct choice choice;
 
+	if (forget_lost_number(binder, task->process)) {
+		(void)tacho_b_process(binder, task->process);
+		return;
+	}
+	choice = (struct choice){ task->process->domain, task->process->flags };
 	if (choice.domain != TACHO_NONE)
 		task_bind(binder, task, &choice);
 }
@@ -140,9 +165,7 @@ static void choose_own(struct tacho_binder *binder, struct choice *choice, uint3
 {
 	choice->flags = 0;
 	choice->domain = has;
-	/* a number that is free still says whose it was */
-	if (has != TACHO_NONE && domain_of(binder, has)->owner == owner &&
-	    domain_of(binder, has)->state != TACHO_STATE_FREE)
+	if (has != TACHO_NONE && domain_of(binder, has)->owner == owner)
 		return;
 	choice->domain = tacho_domains_alloc(&binder->domains);
 	if (choice->domain == TACHO_NONE) {
@@ -396,6 +419,7 @@ bool tacho_b_process(struct tacho_binder *binder, struct tacho_process *process)
 	struct tacho_proc proc;
 	int error;
 
+	(void)forget_lost_number(binder, process);
 	error = process_read(binder, process, &proc);
 	if (error) {
 		if (error != -ESRCH)

@@ -193,6 +193,26 @@ T_CASE(the_first_thread_ends)
 	end();
 }
 
+/* The same, and nothing of the process can be read any more: its number is not named after it. */
+T_CASE(the_first_thread_ends_and_nobody_is_left)
+{
+	uint32_t first;
+
+	T_NEED(begin_java(TACHO_BY_PROCESS, 64, NO_RULES));
+	T_EQ(split(10, true), 0);
+	world_settle();
+	first = world.task[10].principal;
+	ends(10);
+	for (int i = 0; i < 4; i++)
+		world_settle();
+	tacho_binder_reuse(world.binder);
+	fake_end(10, 11); /* their rows are late */
+	fake_end(10, 12);
+	T_EQ(split(10, false), -ESRCH);
+	T_STREQ(world.name[first], "");
+	end();
+}
+
 T_CASE(a_scan_keeps_it)
 {
 	T_NEED(begin_java(TACHO_BY_PROCESS, 64, NO_RULES));
