@@ -169,7 +169,8 @@ T_CASE(same_input_same_answer)
 		begin(NULL, 20000000u);
 		for (unsigned i = 0; i < 5000; i++) {
 			for (unsigned k = 0; k < 4; k++) {
-				domains[k].id = (uint32_t)(t_random(&state) % 64);
+				domains[k].id = (uint32_t)(t_random(&state) % 16);
+				domains[k].pid = 1000 + (int)domains[k].id;
 				domains[k].service = (double)(t_random(&state) % 100) / 20;
 			}
 			if (step() == 1) {
