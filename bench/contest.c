@@ -30,6 +30,7 @@
 #define NULL_EVERY  3 /* rounds */
 #define TOGETHER    0.9 /* of the looks: the kernel has placed them as one would */
 #define TRIES	    3 /* of a case, if repetitions fail */
+#define LASTING_MS  6000u
 #define AGAIN_MS                                                                                   \
 	1000 /* before a failed one is done again: another scheduler may have gone by then */
 
@@ -131,18 +132,18 @@ static int scheduler_start(struct contest *contest, char *why, size_t why_size)
 		spawn_stop(pid, SIGTERM, END_MS);
 	if (error)
 		return error;
-	contest->all.pid = contest->measured.pid = pid;
-	own_begin(&contest->all);
+	contest->own->pid = pid;
+	own_begin(contest->own);
 	return 0;
 }
 
 static int scheduler_stop(struct contest *contest, char *why, size_t why_size)
 {
-	pid_t pid = contest->all.pid;
+	pid_t pid = contest->own->pid;
 	bool has_ended = spawn_wait(pid, 0) >= 0;
 
-	own_end(&contest->all);
-	contest->all.pid = contest->measured.pid = 0;
+	own_end(contest->own);
+	contest->own->pid = 0;
 	if (has_ended) {
 		snprintf(why, why_size, "tacho sched ended by itself");
 		return -EPIPE;
@@ -170,25 +171,25 @@ static int service_check(const struct contest *contest, char *why, size_t why_si
 /* --- one repetition ------------------------------------------------------------------------ */
 
 int contest_sample(const struct load *load, const struct load_place *place, unsigned int settle_ms,
-		   unsigned int ms, struct contest_own *own, struct load_sample *sample, char *why,
-		   size_t why_size)
+		   unsigned int ms, struct load_sample *sample, char *why, size_t why_size)
 {
 	int error = load->kind->start(load, place, why, why_size);
 
 	if (error)
 		return error;
 	loads_sleep_ms(load->is_whole ? 0 : settle_ms);
-	if (own)
-		own_begin(own);
 	error = load->kind->begin(load, why, why_size);
 	if (!error) {
 		loads_sleep_ms(load->is_whole ? 0 : ms);
 		error = load->kind->end(load, sample, why, why_size);
 	}
-	if (own)
-		own_end(own);
 	load->kind->stop(load);
 	return loads_interrupted() ? -EINTR : error;
+}
+
+static unsigned int sample_ms(const struct contest *contest)
+{
+	return contest->load->is_changing ? CHANGE_MS : (unsigned int)contest->bench->nr;
 }
 
 static int repeat(struct contest *contest, enum contest_way way, char *why, size_t why_size)
@@ -196,8 +197,6 @@ static int repeat(struct contest *contest, enum contest_way way, char *why, size
 	const struct load *load = contest->load;
 	struct contest_values *values = &contest->values[way];
 	const struct load_place *place = way == CONTEST_BEST ? &contest->best : NULL;
-	unsigned int ms = load->is_changing ? CHANGE_MS : (unsigned int)contest->bench->nr;
-	struct contest_own *own = way == CONTEST_AUTO ? &contest->measured : NULL;
 	struct load_sample sample = { 0 };
 	int error = 0, ended = 0;
 
@@ -205,7 +204,7 @@ static int repeat(struct contest *contest, enum contest_way way, char *why, size
 		error = scheduler_start(contest, why, why_size);
 	if (error)
 		return error;
-	error = contest_sample(load, place, contest->settle_ms, ms, own, &sample, why, why_size);
+	error = contest_sample(load, place, contest->settle_ms, sample_ms(contest), &sample, why, why_size);
 	if (way == CONTEST_AUTO) {
 		ended = scheduler_stop(contest, why, why_size);
 		if (!ended)
@@ -245,7 +244,8 @@ static int values_alloc(struct contest *contest)
 		values->p99 = values->ops + runs;
 		values->hogs = values->p99 + runs;
 	}
-	contest->measured = contest->all = (struct contest_own){ 0 };
+	contest->first = contest->lasting = (struct contest_own){ 0 };
+	contest->own = &contest->first;
 	return 0;
 }
 
@@ -278,6 +278,29 @@ static int rounds_run(struct contest *contest, char *why, size_t why_size)
 				return error;
 		}
 	return 0;
+}
+
+/* What a scheduler costs that has been there for a while: the load again and again, as long as LASTING_MS. */
+static int lasting_run(struct contest *contest, char *why, size_t why_size)
+{
+	const struct load *load = contest->load;
+	const unsigned int ms = load->is_whole ? 0 : LASTING_MS;
+	struct load_sample sample;
+	uint64_t begin;
+	int error, ended;
+
+	if (!contest->tacho[0])
+		return 0;
+	contest->own = &contest->lasting;
+	error = scheduler_start(contest, why, why_size);
+	if (error)
+		return error;
+	begin = bench_monotonic_ns();
+	do
+		error = contest_sample(load, NULL, 0, ms, &sample, why, why_size);
+	while (!error && bench_monotonic_ns() - begin < LASTING_MS * 1000000ull);
+	ended = scheduler_stop(contest, why, why_size);
+	return error ? error : ended;
 }
 
 /* Those that are known, in front. Returns how many. */
@@ -355,8 +378,8 @@ static void print_all(const struct contest *contest, struct contest_row *row)
 	}
 	row->is_pinnable = contest->is_pinnable;
 	row->noise = noise_of(contest);
-	row->own_percent = print_own(contest, "own-cpu", &contest->measured);
-	print_own(contest, "own-cpu-all", &contest->all);
+	row->own_percent = print_own(contest, "own-cpu", &contest->lasting);
+	print_own(contest, "own-cpu-first", &contest->first);
 }
 
 int contest_run(struct contest *contest, const struct load *load, struct contest_row *row,
@@ -374,6 +397,8 @@ int contest_run(struct contest *contest, const struct load *load, struct contest
 				  contest->has_best ? contest->best.name : "anywhere");
 		error = rounds_run(contest, why, why_size);
 	}
+	if (!error)
+		error = lasting_run(contest, why, why_size);
 	if (!error)
 		print_all(contest, row);
 	values_free(contest);
@@ -486,7 +511,8 @@ int contest_reaction(struct contest *contest, char *why, size_t why_size)
 	unsigned int nr = 0;
 
 	contest->load = &loads_sleepers;
-	contest->measured = contest->all = (struct contest_own){ 0 };
+	contest->lasting = (struct contest_own){ 0 };
+	contest->own = &contest->lasting;
 	if (!error)
 		error = scheduler_start(contest, why, why_size);
 	if (error)
@@ -497,7 +523,7 @@ int contest_reaction(struct contest *contest, char *why, size_t why_size)
 	if (!error && nr)
 		bench_print(contest->bench, "reaction", "placed", "ms", ms, nr);
 	if (!error)
-		print_own(contest, "own-cpu-all", &contest->all);
+		print_own(contest, "own-cpu", &contest->lasting);
 out:
 	free(ms);
 	return error;

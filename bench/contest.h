@@ -42,8 +42,9 @@ struct contest {
 	bool has_best; /* a placement was found that is better than anywhere */
 	bool is_pinnable; /* placements exist and were tried */
 	struct contest_values values[CONTEST_WAYS];
-	struct contest_own measured; /* while loads were measured */
-	struct contest_own all; /* from when it was ready until it was asked to end */
+	struct contest_own first; /* the repetitions, of about a second each */
+	struct contest_own lasting; /* some seconds of the load with the same scheduler */
+	struct contest_own *own; /* the one of them that is kept now */
 };
 
 /* How noisy a case was, and how it came out: for the table at the end. */
@@ -66,12 +67,8 @@ int contest_reaction(struct contest *contest, char *why, size_t why_size);
 /* best.c: find contest->best by trying. */
 int best_find(struct contest *contest, char *why, size_t why_size);
 
-/*
- * One repetition; used by best.c as well. settle_ms and ms do not matter to loads that are whole. own (may
- * be NULL) gets what tacho took while it was measured.
- */
+/* One repetition; used by best.c as well. settle_ms and ms do not matter to loads that are whole. */
 int contest_sample(const struct load *load, const struct load_place *place, unsigned int settle_ms,
-		   unsigned int ms, struct contest_own *own, struct load_sample *sample, char *why,
-		   size_t why_size);
+		   unsigned int ms, struct load_sample *sample, char *why, size_t why_size);
 
 #endif /* TACHO_BENCH_CONTEST_H */

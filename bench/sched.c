@@ -8,8 +8,8 @@
  *	stock, null, auto, best			operations per second
  *	stock-p99, auto-p99, best-p99		us, of single operations
  *	stock-hogs, auto-hogs, best-hogs	what the busy loops beside a load got done
- *	own-cpu, own-cpu-all			processor time of tacho in percent of one CPU: while loads were
- *						measured; all the time
+ *	own-cpu, own-cpu-first			processor time of tacho in percent of one CPU: over some seconds of
+ *						the load; over the repetitions, each with a new scheduler
  *	placed (case reaction)			ms from the first message of two processes to both on one CPU
  *
  * Options:

@@ -17,6 +17,7 @@
 #define MAX_PAIRS    1024u
 #define TAU_S	     0.06 /* time constant of the means */
 #define CHECK_NS     1000000000ull
+#define MAX_CHECKS   32u /* files of so many tasks are read in a round, those first who run most */
 #define KEEP_NS	     1000000000ull /* who did nothing for so long is not told of */
 #define MIN_SERVICE  0.002 /* share from which a domain is told of */
 #define FORKS	     20u /* in a second: it makes processes */
@@ -310,11 +311,12 @@ int tacho_snapshot_add(struct tacho_snapshot *snapshot, struct tacho_facts *fact
 bool tacho_is_fixed(const struct tacho_world *world, const struct tacho_cpus *online, int tid,
 		    const struct tacho_cpus *own, struct tacho_cpus *allowed)
 {
-	struct tacho_cpus all = *online, some;
+	struct tacho_cpus all = *online, some = tacho_cpus_and(own, online);
 
-	(void)world->allowed(world->arg, tid, &all);
+	/* who may use all that are online is in a cpuset that has them: no need to read which */
+	if (!tacho_cpus_equal(&some, online))
+		(void)world->allowed(world->arg, tid, &all);
 	all = tacho_cpus_and(&all, online);
-	some = tacho_cpus_and(own, online);
 	*allowed = all;
 	return !tacho_cpus_equal(&some, &all);
 }
@@ -342,28 +344,39 @@ bool tacho_is_realtime(int policy)
 	return policy != SCHED_OTHER && policy != SCHED_BATCH && policy != SCHED_IDLE;
 }
 
-static void unit_check(struct tacho_snapshot *snapshot, struct tacho_unit *unit, uint64_t now_ns)
+/* What the kernel's books say. Returns whether it is somebody's who may be moved. */
+static bool unit_identify(const struct tacho_snapshot *snapshot, struct tacho_unit *unit)
 {
-	const struct tacho_world *world = snapshot->options.world;
-	const uint32_t number = (uint32_t)(unit - snapshot->units);
-	struct tacho_world_task task = { 0 };
 	bool is_vm = false;
 
-	unit->id = number;
-	unit->checked_ns = now_ns;
+	unit->id = (uint32_t)(unit - snapshot->units);
 	unit->flags &= TACHO_D_LAUNCHED;
-	if (number < TACHO_DOMAIN_FIRST ||
-	    snapshot->options.info(snapshot->options.arg, number, unit->name, &unit->pid,
+	if (unit->id < TACHO_DOMAIN_FIRST ||
+	    snapshot->options.info(snapshot->options.arg, unit->id, unit->name, &unit->pid,
 				   &unit->tid, &unit->nr_tasks, &is_vm) != 0 ||
-	    unit->pid <= 0 ||
-	    world->task(world->arg, unit->tid ? unit->tid : unit->pid, &task) != 0) {
+	    unit->pid <= 0) {
 		unit->flags |= TACHO_D_SYSTEM;
-		return;
+		return false;
 	}
 	if (is_vm)
 		unit->flags |= TACHO_D_VM;
 	if (unit->tid)
 		unit->flags |= TACHO_D_THREAD;
+	return true;
+}
+
+static void unit_check(struct tacho_snapshot *snapshot, struct tacho_unit *unit, uint64_t now_ns)
+{
+	const struct tacho_world *world = snapshot->options.world;
+	struct tacho_world_task task = { 0 };
+
+	unit->checked_ns = now_ns;
+	if (!unit_identify(snapshot, unit))
+		return;
+	if (world->task(world->arg, unit->tid ? unit->tid : unit->pid, &task) != 0) {
+		unit->flags |= TACHO_D_SYSTEM;
+		return;
+	}
 	if (task.is_kernel)
 		unit->flags |= TACHO_D_SYSTEM;
 	if (tacho_is_realtime(task.policy))
@@ -505,12 +518,17 @@ static void choose(struct tacho_snapshot *snapshot)
 static void take_domains(struct tacho_snapshot *snapshot, uint64_t now_ns)
 {
 	struct tacho_unit *unit;
+	unsigned checks = 0;
+	bool is_due;
 
 	choose(snapshot);
 	for (uint32_t i = 0; i < snapshot->nr_numbers; i++) {
 		unit = &snapshot->units[snapshot->numbers[i]];
-		if (!unit->checked_ns || now_ns - unit->checked_ns >= CHECK_NS)
+		is_due = !unit->checked_ns || now_ns - unit->checked_ns >= CHECK_NS;
+		if (is_due && checks++ < MAX_CHECKS)
 			unit_check(snapshot, unit, now_ns);
+		else if (!unit->checked_ns && unit_identify(snapshot, unit))
+			unit->flags |= TACHO_D_YOUNG; /* its turn comes in a later round */
 		domain_fill(snapshot, unit, &snapshot->domains[i], now_ns);
 		snapshot->index[snapshot->numbers[i]] = i;
 		memcpy(snapshot->input_service + (size_t)i * snapshot->nr_cpus, unit->service_on,

@@ -10,7 +10,7 @@
 #include "rows.h"
 #include "sched/snapshot.h"
 
-#define DOMAINS	    32u
+#define DOMAINS	    128u
 #define MS	    1000000ull
 #define INTERVAL_NS (20 * MS)
 
@@ -238,6 +238,35 @@ T_CASE(proc_is_asked_once_a_second)
 		(void)take(&rig);
 	}
 	T_OK(rig.asked >= 4 && rig.asked <= 8);
+	rig_close(&rig);
+}
+
+/* A hundred at once: files of some are read, the others are left alone until it is their turn. */
+T_CASE(many_are_asked_bit_by_bit)
+{
+	const struct tacho_policy_input *input = NULL;
+	unsigned before, nr_young = 0;
+	struct rig rig;
+
+	rig_open(&rig);
+	for (uint32_t i = 0; i < 100; i++)
+		give_service(rig.facts, 0, 10 + i, rig.now_ns + i * MS / 10,
+			     rig.now_ns + (i + 1) * MS / 10);
+	rig.now_ns += INTERVAL_NS;
+	tacho_facts_end(rig.facts, rig.now_ns);
+	T_EQ(tacho_snapshot_add(rig.snapshot, rig.facts, rig.now_ns, true), 0);
+	for (unsigned round = 0; round < 4; round++) {
+		before = rig.asked;
+		input = take(&rig);
+		T_EQ(input->nr_domains, 100u);
+		nr_young = 0;
+		for (uint32_t i = 0; i < 100; i++)
+			nr_young += !!(input->domains[i].flags & TACHO_D_YOUNG);
+		T_OK(rig.asked - before <= 32);
+		T_EQ(nr_young, 100 - rig.asked);
+	}
+	T_EQ(nr_young, 0u);
+	T_OK(strncmp(input->domains[99].name, "task ", 5) == 0);
 	rig_close(&rig);
 }
 
