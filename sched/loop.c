@@ -375,13 +375,12 @@ static uint64_t own_ns(void)
 
 static int turn_events(struct tacho_sched *sched, bool on)
 {
-	uint64_t begin, own;
+	uint64_t begin;
 	int error;
 
 	if (on == sched->is_on)
 		return 0;
 	begin = tacho_live_now();
-	own = own_ns();
 	error = on ? tacho_live_on(sched->live) : tacho_live_off(sched->live);
 	if (error)
 		return tacho_s_fail(sched, error, "%s", tacho_live_error(sched->live));
@@ -394,7 +393,6 @@ static int turn_events(struct tacho_sched *sched, bool on)
 		sched->totals.on_ns += tacho_live_now() - sched->on_ns;
 	}
 	sched->is_on = on;
-	tacho_watch_spend(&sched->watch, own_ns() - own);
 	return 0;
 }
 
@@ -604,9 +602,9 @@ static uint64_t period(struct tacho_sched *sched)
 
 int tacho_sched_round(struct tacho_sched *sched)
 {
-	uint64_t wait;
-	bool was_on;
 	struct tacho_look look = { 0 };
+	uint64_t wait, own;
+	bool was_on;
 	int error = 0;
 
 	tacho_s_children(sched);
@@ -621,10 +619,13 @@ int tacho_sched_round(struct tacho_sched *sched)
 	/* what is in the logs is read before they go off */
 	if (was_on)
 		error = interval_paid(sched);
+	own = own_ns();
 	if (!error)
 		error = turn_events(sched, tacho_watch_step(&sched->watch, &look));
 	if (!error)
 		error = now_and_then(sched);
+	/* switching, and reading who was born: where that is much, events are on less often */
+	tacho_watch_spend(&sched->watch, own_ns() - own);
 	wait = period(sched);
 	/* after a switch the time counts from here: an interval began there */
 	sched->next_ns = was_on == sched->is_on ? sched->next_ns + wait : tacho_live_now() + wait;

@@ -59,7 +59,7 @@ bool tacho_watch_step(struct tacho_watch *watch, const struct tacho_look *look);
 void tacho_watch_busy(struct tacho_watch *watch, uint64_t now_ns);
 /* There will be something to see at that time. */
 void tacho_watch_wake(struct tacho_watch *watch, uint64_t at_ns);
-/* What switching them cost us. */
+/* What else costs us time that the budget has to pay. */
 void tacho_watch_spend(struct tacho_watch *watch, uint64_t own_ns);
 /* The last interval: rows that were read, and what reading them and deciding cost. */
 void tacho_watch_cost(struct tacho_watch *watch, uint64_t rows, uint64_t own_ns,
