@@ -8,6 +8,8 @@
 #define MIN_CALLS 200.0 /* per second */
 #define MIN_BYTES 200.0
 #define MIN_WAKES 50.0
+/* Of the wake-ups: so many calls that move bytes make bytes, or calls, a measure of the work. */
+#define MIN_SHARE 0.25
 /* Less of their time than this is noise to others. */
 #define MIN_LOST 0.1
 /* So much less progress is harm, not a lack of help. */
@@ -32,30 +34,48 @@ void tacho_progress_add(struct tacho_progress *progress, const struct tacho_prog
 	if (!(b > 0))
 		return;
 	progress->bytes = mean(progress->bytes, a, more->bytes, b);
+	progress->sockets = mean(progress->sockets, a, more->sockets, b);
 	progress->calls = mean(progress->calls, a, more->calls, b);
 	progress->wakes = mean(progress->wakes, a, more->wakes, b);
 	progress->service = mean(progress->service, a, more->service, b);
 	progress->seconds = a + b;
 }
 
-static bool says(double before, double after, double least)
+static bool both(double before, double after, double least)
+{
+	return before > least && after > least;
+}
+
+static bool either(double before, double after, double least)
 {
 	return before > least || after > least;
 }
 
-/* The measure that says most of what both sides have. */
+/* Whether what it reads and writes is what it does: a futex pair that logs now and then does not. */
+static bool is_moving(const struct tacho_progress *progress)
+{
+	return progress->sockets > progress->bytes / 2 ||
+	       progress->calls >= MIN_SHARE * progress->wakes;
+}
+
+/*
+ * The measure that says most of what both sides have. What one side lacks is no measure of bytes or
+ * calls: it happened to fall into one of two short times.
+ */
 static void choose(struct tacho_judgement *judgement, const struct tacho_progress *before,
 		   const struct tacho_progress *after)
 {
-	if (says(before->bytes, after->bytes, MIN_BYTES)) {
+	const bool moves = is_moving(before) && is_moving(after);
+
+	if (moves && both(before->bytes, after->bytes, MIN_BYTES)) {
 		judgement->measure = "bytes/s";
 		judgement->before = before->bytes;
 		judgement->after = after->bytes;
-	} else if (says(before->calls, after->calls, MIN_CALLS)) {
+	} else if (moves && both(before->calls, after->calls, MIN_CALLS)) {
 		judgement->measure = "calls/s";
 		judgement->before = before->calls;
 		judgement->after = after->calls;
-	} else if (says(before->wakes, after->wakes, MIN_WAKES)) {
+	} else if (either(before->wakes, after->wakes, MIN_WAKES)) {
 		judgement->measure = "wake-ups/s";
 		judgement->before = before->wakes;
 		judgement->after = after->wakes;

@@ -23,9 +23,10 @@ struct tacho_work {
 struct tacho_progress {
 	double seconds; /* 0: not measured */
 	double bytes; /* read and written, and by sockets: per second */
-	double calls; /* per second */
+	double calls; /* that read and wrote: per second */
 	double wakes; /* of members by others: per second */
 	double service; /* shares of a CPU */
+	double sockets; /* of the bytes, those that events of sockets told of */
 };
 
 /* Add what was measured in `seconds` to what was measured before. */

@@ -56,6 +56,8 @@ static void defaults(struct tacho_sched_options *options)
 		options->period_ms = 20;
 	if (!options->policy_ms)
 		options->policy_ms = 100;
+	if (!options->min_age_ms)
+		options->min_age_ms = 200;
 	if (!options->max_bounces)
 		options->max_bounces = 5;
 	if (options->min_gain == 0)
@@ -278,6 +280,9 @@ static void hurry(struct tacho_sched *sched)
 	int own;
 
 	sched->priority = NOT_CHANGED;
+	/* who was started in another class is where he shall be */
+	if (sched_getscheduler(0) != SCHED_OTHER)
+		return;
 	errno = 0;
 	own = getpriority(PRIO_PROCESS, 0);
 	if (errno || own <= NICE ||

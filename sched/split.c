@@ -43,17 +43,25 @@ static void note_split(struct tacho_sched *sched, const struct tacho_policy_doma
 		tacho_s_note(sched, &note, "process %d is one domain again", domain->pid);
 }
 
-/* Its first thread keeps the number of the process, which means something else from here on. */
+/*
+ * Its first thread keeps the number of the process, which means something else from here on. What
+ * was taken back stays held back.
+ */
 static int rebind(struct tacho_sched *sched, int pid, uint32_t domain, bool by_thread)
 {
+	struct tacho_unit *unit = tacho_snapshot_unit(sched->snapshot, domain), held;
 	int error;
 
 	tacho_s_moves_leave(sched, domain, "its process is looked at in another way");
 	error = tacho_kernel_split(tacho_live_kernel(sched->live), pid, by_thread);
-	if (error || !tacho_snapshot_unit(sched->snapshot, domain))
+	if (error || !unit)
 		return error;
+	held = *unit;
 	tacho_facts_forget(tacho_live_facts(sched->live), domain);
 	tacho_snapshot_forget(sched->snapshot, domain);
+	unit->hold_ns = held.hold_ns;
+	unit->hold_rate = held.hold_rate;
+	unit->bounces = held.bounces;
 	return 0;
 }
 
@@ -62,8 +70,10 @@ static void consider(struct tacho_sched *sched, const struct tacho_policy_domain
 	const double inside = domain->waits - domain->wakes_in;
 	struct tacho_split *split;
 
+	/* where somebody said where it shall run, there is nothing to find out */
 	if (domain->tid || domain->pid <= 0 || domain->nr_tasks < 2 ||
-	    domain->flags & TACHO_D_SYSTEM || domain->service < MIN_SERVICE ||
+	    domain->flags & (TACHO_D_SYSTEM | TACHO_D_FIXED | TACHO_D_LAUNCHED) ||
+	    domain->service < MIN_SERVICE ||
 	    inside < MOST * domain->waits ||
 	    inside * sched->tuning.wake_cost < sched->tuning.min_gain)
 		return;
@@ -114,9 +124,10 @@ static void mend(struct tacho_sched *sched, struct tacho_split *split)
 		split->hold_ns *= 2;
 	split->is_on = false;
 	split->next_ns = sched->round_ns + split->hold_ns;
-	(void)rebind(sched, split->pid,
-		     tacho_kernel_task_domain(tacho_live_kernel(sched->live), split->pid), false);
-	note_split(sched, &domain, false, 0);
+	if (rebind(sched, split->pid,
+		   tacho_kernel_task_domain(tacho_live_kernel(sched->live), split->pid),
+		   false) == 0)
+		note_split(sched, &domain, false, 0);
 }
 
 void tacho_s_splits(struct tacho_sched *sched, const struct tacho_policy_input *input)

@@ -70,7 +70,7 @@ static void measure(struct tacho_sched *sched, struct tacho_move *move,
 		domain = tacho_facts_domain(facts, move->members[i].domain);
 		now.wakes += (double)domain->wakes_in / now.seconds;
 		now.service += (double)domain->service_ns * 1e-9 / now.seconds;
-		now.bytes +=
+		now.sockets +=
 			(double)(domain->socket_bytes[0] + domain->socket_bytes[1]) / now.seconds;
 		work_read(sched, move, i);
 		/* another task is asked now: its counters are not the ones of before */
@@ -81,6 +81,7 @@ static void measure(struct tacho_sched *sched, struct tacho_move *move,
 		now.bytes += (double)(move->work[i].bytes - then.bytes) / seconds;
 		now.calls += (double)(move->work[i].calls - then.calls) / seconds;
 	}
+	now.bytes += now.sockets;
 	tacho_progress_add(progress, &now);
 }
 

@@ -7,7 +7,11 @@
 
 static struct tacho_progress progress(double bytes, double calls, double wakes, double service)
 {
-	return (struct tacho_progress){ 0.05, bytes, calls, wakes, service };
+	return (struct tacho_progress){ .seconds = 0.05,
+					.bytes = bytes,
+					.calls = calls,
+					.wakes = wakes,
+					.service = service };
 }
 
 static enum tacho_verdict verdict(const struct tacho_progress *before,
@@ -56,13 +60,32 @@ T_CASE(what_there_is_is_measured)
 T_CASE(a_gain_must_be_worth_it)
 {
 	const struct tacho_progress before = progress(1e6, 0, 0, 0.8);
+	const struct tacho_progress little = progress(1.04e6, 0, 0, 0.8);
+	const struct tacho_progress enough = progress(1.06e6, 0, 0, 0.8);
+	const struct tacho_progress less = progress(0.5e6, 0, 0, 0.8);
 
-	T_EQ((int)verdict(&before, &(struct tacho_progress){ 0.05, 1.04e6, 0, 0, 0.8 }, 0),
-	     (int)TACHO_DID_NOT_HELP);
-	T_EQ((int)verdict(&before, &(struct tacho_progress){ 0.05, 1.06e6, 0, 0, 0.8 }, 0),
-	     (int)TACHO_HELPED);
-	T_EQ((int)verdict(&before, &(struct tacho_progress){ 0.05, 0.5e6, 0, 0, 0.8 }, 0),
-	     (int)TACHO_HURT);
+	T_EQ((int)verdict(&before, &little, 0), (int)TACHO_DID_NOT_HELP);
+	T_EQ((int)verdict(&before, &enough, 0), (int)TACHO_HELPED);
+	T_EQ((int)verdict(&before, &less, 0), (int)TACHO_HURT);
+}
+
+/* A line in a log file, before or after, is not the work of those who wake each other all the time. */
+T_CASE(bytes_beside_the_work_do_not_count)
+{
+	const struct tacho_progress quiet = progress(0, 0, 1e4, 1);
+	const struct tacho_progress faster = progress(0, 0, 2e4, 1);
+	const struct tacho_progress logs = progress(1.7e5, 40, 1e4, 1);
+	const struct tacho_progress logs_faster = progress(1.6e4, 4, 2e4, 1);
+	struct tacho_progress sent = progress(1e6, 0, 1e4, 1);
+	struct tacho_judgement judgement;
+
+	T_EQ((int)verdict(&logs, &faster, 0), (int)TACHO_HELPED);
+	T_EQ((int)verdict(&logs, &logs_faster, 0), (int)TACHO_HELPED);
+	T_EQ((int)verdict(&quiet, &logs, 0), (int)TACHO_DID_NOT_HELP);
+	/* what sockets carry is work, whichever calls do it */
+	sent.sockets = 1e6;
+	tacho_judge(&judgement, &sent, &sent, 0, 0.05);
+	T_STREQ(judgement.measure, "bytes/s");
 }
 
 T_CASE(others_count)
@@ -82,8 +105,8 @@ T_CASE(measurements_are_weighted_by_their_time)
 {
 	struct tacho_progress sum = { 0 };
 
-	tacho_progress_add(&sum, &(struct tacho_progress){ 0.01, 100, 0, 8, 1 });
-	tacho_progress_add(&sum, &(struct tacho_progress){ 0.03, 200, 4, 0, 0 });
+	tacho_progress_add(&sum, &(struct tacho_progress){ .seconds = 0.01, .bytes = 100, .calls = 0, .wakes = 8, .service = 1 });
+	tacho_progress_add(&sum, &(struct tacho_progress){ .seconds = 0.03, .bytes = 200, .calls = 4, .wakes = 0, .service = 0 });
 	tacho_progress_add(&sum, &(struct tacho_progress){ 0 });
 	T_OK(sum.seconds > 0.0399 && sum.seconds < 0.0401);
 	T_OK(sum.bytes > 174.9 && sum.bytes < 175.1);
