@@ -19,6 +19,7 @@
 #define MAX_NODES  64u
 #define SOME_TASKS 256u /* looked at in one go for what the user changed */
 #define SECOND	   1000000000ull
+#define WAIT_NS	   (300 * TACHO_NS_PER_MS) /* longer than the longest measurement before a move */
 
 /* --- tasks of a domain ------------------------------------------------------------------------ */
 
@@ -33,8 +34,7 @@ static size_t tasks_of(struct tacho_sched *sched, uint32_t domain, int **tids)
 		*tids = calloc(nr, sizeof(**tids));
 	if (!*tids)
 		return 0;
-	if (tacho_kernel_tasks(kernel, domain, *tids, nr) < nr)
-		nr = tacho_kernel_tasks(kernel, domain, *tids, nr);
+	(void)tacho_kernel_tasks(kernel, domain, *tids, nr);
 	return nr;
 }
 
@@ -93,10 +93,23 @@ static const char *refusal(int error)
 	}
 }
 
-static void task_release(struct tacho_sched *sched, int tid)
+/* Whether it was the user's by then. */
+static bool task_release(struct tacho_sched *sched, int tid)
 {
-	(void)tacho_ledger_release(sched->ledger, tid);
+	const bool is_users = tacho_ledger_release(sched->ledger, tid) > 0;
+
 	(void)tacho_kernel_watch(tacho_live_kernel(sched->live), tid, false);
+	return is_users;
+}
+
+/* The nice value that its domain shall have; what an earlier move gave it goes. */
+static int task_nice(struct tacho_sched *sched, int tid, int nice)
+{
+	const struct tacho_ledger_entry *entry = tacho_ledger_find(sched->ledger, tid);
+
+	if (nice == TACHO_NICE_KEEP && entry && entry->what & TACHO_CHANGED_NICE)
+		nice = entry->before.nice;
+	return nice == TACHO_NICE_KEEP ? 0 : tacho_ledger_nice(sched->ledger, tid, nice);
 }
 
 /*
@@ -114,12 +127,12 @@ static const char *task_place(struct tacho_sched *sched, int tid, const struct t
 	/* before it is narrowed: a child that is made in between must not be missed */
 	(void)tacho_kernel_watch(tacho_live_kernel(sched->live), tid, true);
 	*error = tacho_ledger_cpus(sched->ledger, tid, &member->cpus, NULL);
-	if (!*error && member->nice != TACHO_NICE_KEEP)
-		*error = tacho_ledger_nice(sched->ledger, tid, member->nice);
+	if (!*error)
+		*error = task_nice(sched, tid, member->nice);
 	if (!*error)
 		return NULL;
 	/* half of it is nothing */
-	task_release(sched, tid);
+	(void)task_release(sched, tid);
 	return refusal(*error);
 }
 
@@ -139,7 +152,8 @@ static uint32_t member_release(struct tacho_sched *sched, uint32_t domain)
 	for (size_t i = 0; i < nr; i++) {
 		if (!tacho_ledger_find(sched->ledger, tids[i]))
 			continue;
-		task_release(sched, tids[i]);
+		if (task_release(sched, tids[i]))
+			unit->is_users = true;
 		released++;
 	}
 	free(tids);
@@ -224,22 +238,30 @@ static void cpuset_move(struct tacho_sched *sched, const struct tacho_move *move
 static uint32_t member_place(struct tacho_sched *sched, const struct tacho_member *member,
 			     const char **why)
 {
+	struct tacho_unit *unit = tacho_snapshot_unit(sched->snapshot, member->domain);
 	const char *refused;
 	uint32_t placed = 0;
-	int *tids, error;
+	int *tids, error = 0;
 	size_t nr = tasks_of(sched, member->domain, &tids);
 
 	*why = !nr ? "it has no tasks" : nr > MAX_TASKS ? "it has too many threads" : NULL;
-	for (size_t i = 0; i < nr && nr <= MAX_TASKS; i++) {
+	for (size_t i = 0; i < nr && nr <= MAX_TASKS && error != -EEXIST; i++) {
 		refused = task_place(sched, tids[i], member, &error);
 		if (refused)
 			*why = refused;
 		else
 			placed++;
 	}
-	if (placed)
-		tacho_snapshot_unit(sched->snapshot, member->domain)->placed = member->cpus;
 	free(tids);
+	if (error == -EEXIST) {
+		unit->is_users = true;
+		(void)member_release(sched, member->domain);
+		return 0;
+	}
+	if (placed)
+		unit->placed = member->cpus;
+	else
+		(void)member_release(sched, member->domain); /* nothing of what it had is left */
 	return placed;
 }
 
@@ -302,8 +324,8 @@ static void member_drop(struct tacho_move *move, struct tacho_member *member)
 		move_free(move);
 }
 
-/* The members of a new move are no longer in others. */
-static void take_over(struct tacho_sched *sched, const struct tacho_move *by)
+/* The members of a new move are no longer in others; where they were is remembered. */
+static void take_over(struct tacho_sched *sched, struct tacho_move *by)
 {
 	struct tacho_member *member;
 
@@ -312,8 +334,11 @@ static void take_over(struct tacho_sched *sched, const struct tacho_move *by)
 
 		for (size_t k = 0; k < by->nr && move != by && is_made(move); k++) {
 			member = member_of(move, by->members[k].domain);
-			if (member)
-				member_drop(move, member);
+			if (!member)
+				continue;
+			by->members[k].from = member->cpus;
+			by->members[k].from_nice = member->nice;
+			member_drop(move, member);
 		}
 	}
 }
@@ -364,13 +389,8 @@ static void member_more(struct tacho_sched *sched, const struct tacho_move *move
 			const struct tacho_member *member)
 {
 	note_nice(sched, move, member);
-	if (!sched->ledger)
-		return;
-	if (member->cpuset[0])
+	if (sched->ledger && member->cpuset[0])
 		cpuset_move(sched, move, member);
-	if (member->node != TACHO_POLICY_NONE)
-		memory_move(sched, move, tacho_snapshot_unit(sched->snapshot, member->domain),
-			    member->node);
 }
 
 /* A dry run only says it. */
@@ -386,8 +406,7 @@ static uint32_t member_make(struct tacho_sched *sched, const struct tacho_move *
 		placed = member_place(sched, member, &why);
 	if (!placed) {
 		note_skip(sched, move, unit, why ? why : "it has no tasks");
-		unit->hold_ns = tacho_live_now() + SECOND;
-		unit->hold_rate = unit->wakes_in + unit->wakes_out;
+		tacho_s_hold(sched, unit, unit->wakes_in + unit->wakes_out);
 		return 0;
 	}
 	unit->placed = before; /* as the note shows it */
@@ -418,29 +437,77 @@ static void move_make(struct tacho_sched *sched, struct tacho_move *move)
 	}
 	sched->totals.moves++;
 	move->state = is_judged(sched) ? TACHO_MOVE_TRIED : TACHO_MOVE_KEPT;
+	if (move->state == TACHO_MOVE_KEPT)
+		tacho_s_move_memory(sched, move);
 	tacho_s_trial_begin(sched, move);
 }
 
-void tacho_s_move_undo(struct tacho_sched *sched, struct tacho_move *move,
-		       enum tacho_note_kind kind, const char *why)
+void tacho_s_move_memory(struct tacho_sched *sched, const struct tacho_move *move)
+{
+	const struct tacho_unit *unit;
+
+	for (size_t i = 0; i < move->nr && sched->ledger; i++) {
+		unit = tacho_snapshot_unit(sched->snapshot, move->members[i].domain);
+		if (move->members[i].node != TACHO_POLICY_NONE)
+			memory_move(sched, move, unit, move->members[i].node);
+	}
+}
+
+size_t tacho_s_move_seats(const struct tacho_move *move)
+{
+	size_t seats = 0;
+
+	for (size_t i = 0; i < move->nr; i++)
+		seats += !is_none(&move->members[i].from);
+	return seats;
+}
+
+/* The place that it had before. Returns whether it has it. */
+static bool member_back(struct tacho_sched *sched, struct tacho_member *member, uint64_t seat_ns)
+{
+	const char *why;
+
+	if (is_none(&member->from))
+		return false;
+	member->cpus = member->from;
+	member->nice = member->from_nice;
+	member->node = TACHO_POLICY_NONE;
+	member->cpuset[0] = '\0';
+	member->from = (struct tacho_cpus){ { 0 } };
+	member->seat_ns = seat_ns;
+	return member_place(sched, member, &why) > 0;
+}
+
+void tacho_s_move_back(struct tacho_sched *sched, struct tacho_move *move, uint64_t seat_ns)
+{
+	move->state = TACHO_MOVE_KEPT;
+	for (size_t i = move->nr; i-- > 0;) {
+		if (member_back(sched, &move->members[i], seat_ns))
+			continue;
+		(void)member_release(sched, move->members[i].domain);
+		member_drop(move, &move->members[i]);
+	}
+}
+
+/* All its members are free, and it is no more. */
+static void move_undo(struct tacho_sched *sched, struct tacho_move *move, const char *why)
 {
 	struct tacho_note note;
 	const struct tacho_unit *unit;
 
 	for (size_t i = 0; i < move->nr && is_made(move); i++) {
 		unit = tacho_snapshot_unit(sched->snapshot, move->members[i].domain);
-		note = (struct tacho_note){ .kind = kind, .move = move->number };
+		note = (struct tacho_note){ .kind = TACHO_NOTE_RELEASE, .move = move->number };
 		tacho_s_note_unit(&note, unit);
 		note.from = unit->placed;
 		note.to = unit->allowed;
 		note.nr_tasks = member_release(sched, move->members[i].domain);
-		if (why)
-			tacho_s_note(sched, &note, "%s may run as before: %s", unit->name, why);
+		tacho_s_note(sched, &note, "%s may run as before: %s", unit->name, why);
 	}
 	move_free(move);
 }
 
-void tacho_s_move_suspend(struct tacho_sched *sched, struct tacho_move *move)
+void tacho_s_move_suspend(struct tacho_sched *sched, struct tacho_move *move, const char *why)
 {
 	struct tacho_note note = { .kind = TACHO_NOTE_RELEASE, .move = move->number };
 
@@ -449,25 +516,29 @@ void tacho_s_move_suspend(struct tacho_sched *sched, struct tacho_move *move)
 	move->state = TACHO_MOVE_WISHED;
 	move->asked = 0;
 	tacho_s_note_unit(&note, tacho_snapshot_unit(sched->snapshot, move->members[0].domain));
-	tacho_s_note(
-		sched, &note,
-		"move %u is suspended: the difference was small, it is measured again without it",
-		move->number);
+	tacho_s_note(sched, &note, "move %u is suspended: %s, it is measured again without it",
+		     move->number, why);
 }
 
 void tacho_s_moves_undo(struct tacho_sched *sched, const char *why)
 {
 	for (uint32_t i = 0; i < sched->nr_moves; i++)
 		if (sched->moves[i].state != TACHO_MOVE_FREE)
-			tacho_s_move_undo(sched, &sched->moves[i], TACHO_NOTE_RELEASE, why);
+			move_undo(sched, &sched->moves[i], why);
 }
 
 bool tacho_s_moves_wait(const struct tacho_sched *sched)
 {
-	for (uint32_t i = 0; i < sched->nr_moves; i++)
-		if (sched->moves[i].state == TACHO_MOVE_WISHED ||
-		    sched->moves[i].state == TACHO_MOVE_TRIED)
+	const struct tacho_move *move;
+
+	for (uint32_t i = 0; i < sched->nr_moves; i++) {
+		move = &sched->moves[i];
+		if (move->state == TACHO_MOVE_TRIED)
 			return true;
+		/* what is wished now and then and never made is not worth events that stay on */
+		if (move->state == TACHO_MOVE_WISHED && sched->round_ns < move->since_ns + WAIT_NS)
+			return true;
+	}
 	return false;
 }
 
@@ -481,27 +552,60 @@ static struct tacho_move *made_with(struct tacho_sched *sched, uint32_t domain)
 	return NULL;
 }
 
-/* A wish for these members with these CPUs that was not granted yet. */
-static struct tacho_move *wished(struct tacho_sched *sched, const struct tacho_member *members,
-				 size_t nr)
+static bool is_same(const struct tacho_member *a, const struct tacho_member *b)
 {
-	struct tacho_member *member;
+	return tacho_cpus_equal(&a->cpus, &b->cpus) && a->nice == b->nice && a->node == b->node &&
+	       strcmp(a->cpuset, b->cpuset) == 0;
+}
+
+/* How many of these the move wishes for, too, with the same CPUs. */
+static size_t in_common(struct tacho_move *move, const struct tacho_member *members, size_t nr)
+{
+	const struct tacho_member *member;
+	size_t same = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		member = member_of(move, members[i].domain);
+		same += member && is_same(member, &members[i]);
+	}
+	return same;
+}
+
+/* Only those stay that are wished for still. */
+static void keep_common(struct tacho_move *move, const struct tacho_member *members, size_t nr)
+{
+	size_t k;
+
+	for (size_t i = move->nr; i-- > 0;) {
+		for (k = 0; k < nr; k++)
+			if (members[k].domain == move->members[i].domain)
+				break;
+		if (k == nr)
+			member_drop(move, &move->members[i]);
+	}
+}
+
+/*
+ * The wish for these that was not granted yet. A group whose edge trembles, with one member more or
+ * less in every decision, is a wish for those that are always in it; the others join them later.
+ */
+static struct tacho_move *wished(struct tacho_sched *sched, const struct tacho_member *members,
+				 size_t nr, uint32_t group)
+{
 	struct tacho_move *move;
 	size_t same;
 
 	for (uint32_t i = 0; i < sched->nr_moves; i++) {
 		move = &sched->moves[i];
-		if (move->state != TACHO_MOVE_WISHED || move->nr != nr)
+		if (move->state != TACHO_MOVE_WISHED)
 			continue;
-		for (same = 0; same < nr; same++) {
-			member = member_of(move, members[same].domain);
-			if (!member || !tacho_cpus_equal(&member->cpus, &members[same].cpus) ||
-			    member->nice != members[same].nice ||
-			    member->node != members[same].node)
-				break;
-		}
-		if (same == nr)
+		same = in_common(move, members, nr);
+		if (same == nr && same == move->nr)
 			return move;
+		if (move->group != group || same < 2 || same * 2 < nr || same * 2 < move->nr)
+			continue;
+		keep_common(move, members, nr);
+		return move;
 	}
 	return NULL;
 }
@@ -524,24 +628,24 @@ static void wish_new(struct tacho_sched *sched, const struct tacho_member *membe
 		return;
 	memcpy(move->members, members, nr * sizeof(*members));
 	move->nr = nr;
+	move->group = first->group;
 	move->asked = 1;
 	move->is_wished = true;
 	describe(move, first);
 	tacho_s_trial_begin(sched, move);
 }
 
-/* The made member that gives a domain just what is wished for; NULL: there is none. */
+/*
+ * The made member that gives a domain just what is wished for, or that keeps its place for now;
+ * NULL: there is none.
+ */
 static struct tacho_member *granted(struct tacho_sched *sched, const struct tacho_member *wish)
 {
 	struct tacho_move *move = made_with(sched, wish->domain);
 	struct tacho_member *member = move ? member_of(move, wish->domain) : NULL;
-	const struct tacho_unit *unit = tacho_snapshot_unit(sched->snapshot, wish->domain);
 
-	if (!member || !tacho_cpus_equal(&unit->placed, &wish->cpus) ||
-	    member->nice != wish->nice || member->node != wish->node ||
-	    strcmp(member->cpuset, wish->cpuset) != 0)
-		return NULL;
-	return member;
+	return member && (is_same(member, wish) || sched->round_ns < member->seat_ns) ? member
+										      : NULL;
 }
 
 /*
@@ -564,7 +668,7 @@ static void wish(struct tacho_sched *sched, struct tacho_member *members, size_t
 	}
 	if (open == 0)
 		return;
-	move = wished(sched, members, open);
+	move = wished(sched, members, open, first->group);
 	if (!move) {
 		wish_new(sched, members, open, first);
 		return;
@@ -713,7 +817,7 @@ static void entries_tend(struct tacho_sched *sched)
 		if (sched->world.task(sched->world.arg, entry->before.tid, &task) != 0)
 			continue; /* it is gone; the ledger finds that out itself */
 		if (is_stray(sched, entry, &task, domain))
-			task_release(sched, task.tid);
+			(void)task_release(sched, task.tid);
 		else if (entry->what & TACHO_CHANGED_CPUS &&
 			 !tacho_cpus_equal(&task.cpus, &entry->set) &&
 			 tacho_ledger_cpus(sched->ledger, task.tid, &entry->set, NULL) == -EEXIST)
@@ -737,7 +841,7 @@ void tacho_s_moves_leave(struct tacho_sched *sched, uint32_t domain, const char 
 	struct tacho_move *move = made_with(sched, domain);
 
 	if (move)
-		tacho_s_move_undo(sched, move, TACHO_NOTE_RELEASE, why);
+		move_undo(sched, move, why);
 	tacho_s_moves_forget(sched, domain);
 }
 

@@ -26,6 +26,9 @@ struct tacho_member {
 	int nice; /* or TACHO_NICE_KEEP */
 	uint32_t node; /* or TACHO_POLICY_NONE */
 	char cpuset[64]; /* or empty */
+	struct tacho_cpus from; /* a kept move had given it these; empty: it was free */
+	int from_nice;
+	uint64_t seat_ns; /* it stays where it is until then, whatever is wished */
 	double rate; /* of its wake-ups before */
 	unsigned missing; /* decisions in a row that did not ask for it */
 	bool is_wished; /* by the plan that is being worked on */
@@ -45,6 +48,7 @@ struct tacho_move {
 	struct tacho_member *members;
 	size_t nr;
 	uint64_t since_ns; /* in this state */
+	uint32_t group; /* of the plan */
 	unsigned asked; /* decisions in a row that did */
 	bool is_long; /* the first measurement said too little */
 	bool is_wished; /* by the plan that is being worked on */
@@ -123,11 +127,17 @@ void tacho_s_moves_tend(struct tacho_sched *sched);
 void tacho_s_moves_leave(struct tacho_sched *sched, uint32_t domain, const char *why);
 /* A domain is gone. */
 void tacho_s_moves_forget(struct tacho_sched *sched, uint32_t domain);
-/* As before; kind says why. */
-void tacho_s_move_undo(struct tacho_sched *sched, struct tacho_move *move,
-		       enum tacho_note_kind kind, const char *why);
-/* As before, but it is wished for still: to be measured without it. Tells nobody. */
-void tacho_s_move_suspend(struct tacho_sched *sched, struct tacho_move *move);
+/* Memory follows a move that is kept. */
+void tacho_s_move_memory(struct tacho_sched *sched, const struct tacho_move *move);
+/*
+ * As it was before the move: who had been free is free again, who had another place has that, and
+ * keeps it until seat_ns.
+ */
+void tacho_s_move_back(struct tacho_sched *sched, struct tacho_move *move, uint64_t seat_ns);
+/* How many of its members had other places before. */
+size_t tacho_s_move_seats(const struct tacho_move *move);
+/* All are free, but it is wished for still: to be measured without it. */
+void tacho_s_move_suspend(struct tacho_sched *sched, struct tacho_move *move, const char *why);
 void tacho_s_moves_undo(struct tacho_sched *sched, const char *why);
 /* Children of placed tasks get back what their parent had. */
 void tacho_s_children(struct tacho_sched *sched);
@@ -141,6 +151,11 @@ void tacho_s_trials(struct tacho_sched *sched);
 bool tacho_s_trial_is_measured(const struct tacho_move *move); /* before it is made */
 /* Begin to measure the progress of a move. */
 void tacho_s_trial_begin(struct tacho_sched *sched, struct tacho_move *move);
+/*
+ * It is not moved for a while, longer with every time, unless the rate of its wake-ups becomes
+ * another one.
+ */
+void tacho_s_hold(const struct tacho_sched *sched, struct tacho_unit *unit, double rate);
 
 /* split.c */
 

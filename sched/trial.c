@@ -120,12 +120,14 @@ static void note_verdict(struct tacho_sched *sched, struct tacho_move *move,
 {
 	const struct tacho_unit *unit =
 		tacho_snapshot_unit(sched->snapshot, move->members[0].domain);
+	const bool was_free = tacho_cpus_next(&move->members[0].from, 0) == TACHO_POLICY_NONE;
+	const struct tacho_cpus before = was_free ? unit->allowed : move->members[0].from;
 	struct tacho_note note = { .kind = kind, .move = move->number };
 
 	tacho_s_note_unit(&note, unit);
 	note.nr_tasks = (uint32_t)move->nr;
-	note.to = kind == TACHO_NOTE_KEEP ? unit->placed : unit->allowed;
-	note.from = kind == TACHO_NOTE_KEEP ? unit->allowed : unit->placed;
+	note.to = kind == TACHO_NOTE_KEEP ? unit->placed : before;
+	note.from = kind == TACHO_NOTE_KEEP ? before : unit->placed;
 	note.progress = judgement->measure;
 	note.before = judgement->before;
 	note.after = judgement->after;
@@ -137,29 +139,47 @@ static void note_verdict(struct tacho_sched *sched, struct tacho_move *move,
 		     judgement->before, judgement->after, judgement->gain * 100);
 }
 
-/* Not again for a while, by each of its members. */
-static void hold(struct tacho_sched *sched, const struct tacho_move *move)
+/* Until when something that failed so often is not tried again. */
+static uint64_t later(unsigned bounces)
 {
-	const uint64_t now_ns = tacho_live_now();
-	struct tacho_unit *unit;
-	unsigned doubles;
+	return tacho_live_now() + (HOLD_NS << (bounces < MAX_DOUBLES ? bounces : MAX_DOUBLES));
+}
 
-	for (size_t i = 0; i < move->nr; i++) {
-		unit = tacho_snapshot_unit(sched->snapshot, move->members[i].domain);
-		doubles = unit->bounces < MAX_DOUBLES ? unit->bounces : MAX_DOUBLES;
-		unit->hold_ns = now_ns + (HOLD_NS << doubles);
-		unit->hold_rate = move->members[i].rate;
-		if (++unit->bounces >= sched->options.max_bounces) {
-			unit->hold_ns = now_ns + GIVEN_UP_NS;
-			unit->hold_rate = -1;
-		}
+void tacho_s_hold(const struct tacho_sched *sched, struct tacho_unit *unit, double rate)
+{
+	unit->hold_ns = later(unit->bounces);
+	unit->hold_rate = rate;
+	if (++unit->bounces >= sched->options.max_bounces) {
+		unit->hold_ns = tacho_live_now() + GIVEN_UP_NS;
+		unit->hold_rate = -1;
 	}
 }
 
-/* Once more, longer: first as it was. */
-static void again(struct tacho_sched *sched, struct tacho_move *move)
+/*
+ * Not again for a while, by each of its members. Those that have another place keep that one.
+ * Returns until when.
+ */
+static uint64_t hold(struct tacho_sched *sched, const struct tacho_move *move)
 {
-	tacho_s_move_suspend(sched, move);
+	struct tacho_unit *unit;
+	uint64_t seat_ns = 0, until;
+
+	for (size_t i = 0; i < move->nr; i++) {
+		unit = tacho_snapshot_unit(sched->snapshot, move->members[i].domain);
+		if (tacho_cpus_next(&move->members[i].from, 0) == TACHO_POLICY_NONE) {
+			tacho_s_hold(sched, unit, move->members[i].rate);
+			continue;
+		}
+		until = later(unit->bounces++);
+		seat_ns = until > seat_ns ? until : seat_ns;
+	}
+	return seat_ns;
+}
+
+/* Once more, longer: first as it was. */
+static void again(struct tacho_sched *sched, struct tacho_move *move, const char *why)
+{
+	tacho_s_move_suspend(sched, move, why);
 	move->is_long = true;
 	move->before = move->after = (struct tacho_progress){ 0 };
 	tacho_s_trial_begin(sched, move);
@@ -168,27 +188,30 @@ static void again(struct tacho_sched *sched, struct tacho_move *move)
 static void judge(struct tacho_sched *sched, struct tacho_move *move)
 {
 	const struct tacho_others now = others(sched, move);
+	const size_t seats = tacho_s_move_seats(move);
 	struct tacho_judgement judgement;
 
 	tacho_judge(&judgement, &move->before, &move->after, lost(&move->others_before, &now),
 		    sched->options.min_gain);
-	if (!move->is_long && judgement.gain > NOTHING && judgement.gain < SMALL) {
-		again(sched, move);
+	if (!seats && !move->is_long && judgement.gain > NOTHING && judgement.gain < SMALL) {
+		again(sched, move, "the difference was small");
 		return;
 	}
-	if (judgement.verdict == TACHO_HELPED) {
+	/* another place instead of a good one is for the others: it must do no harm */
+	if (judgement.verdict == TACHO_HELPED ||
+	    (seats == move->nr && judgement.verdict == TACHO_DID_NOT_HELP)) {
 		move->state = TACHO_MOVE_KEPT;
 		move->since_ns = tacho_live_now();
 		sched->totals.kept++;
+		tacho_s_move_memory(sched, move);
 		for (size_t i = 0; i < move->nr; i++)
 			tacho_snapshot_unit(sched->snapshot, move->members[i].domain)->bounces = 0;
 		note_verdict(sched, move, TACHO_NOTE_KEEP, &judgement);
 		return;
 	}
 	sched->totals.taken_back++;
-	hold(sched, move);
 	note_verdict(sched, move, TACHO_NOTE_TAKE_BACK, &judgement);
-	tacho_s_move_undo(sched, move, TACHO_NOTE_TAKE_BACK, NULL);
+	tacho_s_move_back(sched, move, hold(sched, move));
 }
 
 static void trial(struct tacho_sched *sched, struct tacho_move *move)
@@ -205,8 +228,13 @@ static void trial(struct tacho_sched *sched, struct tacho_move *move)
 			work_read(sched, move, i);
 		return;
 	}
+	/* it lost a member: what was measured was another group */
+	if (!(move->before.seconds > 0) && tacho_s_move_seats(move)) {
+		tacho_s_move_back(sched, move, 0);
+		return;
+	}
 	if (!(move->before.seconds > 0)) {
-		again(sched, move); /* it lost a member: what was measured was another group */
+		again(sched, move, "one of its members has gone");
 		return;
 	}
 	measure(sched, move, &move->after);
