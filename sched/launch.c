@@ -541,37 +541,25 @@ int tacho_launch_parse(struct tacho_launch *launch, const char *name, const char
 		tacho_i_lines_refuse(&parse.lines, 0, "there is no program in it");
 	if (!parse.error && check)
 		parse.error = tacho_i_launch_check(launch, &parse.lines);
-	tacho_i_lines_done(&parse.lines);
-	launch->errors = parse.lines.errors;
-	launch->nr_errors = parse.lines.nr_errors;
-	if (!parse.error && launch->nr_errors)
-		parse.error = parse.lines.no_memory ? -ENOMEM : -EINVAL;
+	parse.error =
+		tacho_i_lines_end(&parse.lines, parse.error, &launch->errors, &launch->nr_errors);
 	if (parse.error)
 		jobs_free(launch);
-	tacho_i_lines_fini(&parse.lines);
 	return parse.error;
 }
 
 int tacho_launch_read(struct tacho_launch *launch, const char *file)
 {
-	struct tacho_i_lines lines = { .name = file };
-	char *text = NULL;
-	size_t size = 0;
+	char *text;
+	size_t size;
 	int error;
 
 	*launch = (struct tacho_launch){ 0 };
 	error = tacho_i_file_read(file, MAX_FILE, &text, &size);
-	if (!error) {
-		error = tacho_launch_parse(launch, file, text, size, 1);
-	} else {
-		if (error == -EFBIG)
-			tacho_i_lines_refuse(&lines, 0, "larger than %u bytes: no launch file",
-					     MAX_FILE);
-		else
-			tacho_i_lines_refuse(&lines, 0, "cannot be read: %s", strerror(-error));
-		launch->errors = lines.errors;
-		launch->nr_errors = lines.nr_errors;
-	}
+	if (error)
+		return tacho_i_file_refuse(file, "launch file", MAX_FILE, error, &launch->errors,
+					   &launch->nr_errors);
+	error = tacho_launch_parse(launch, file, text, size, 1);
 	free(text);
 	return error;
 }

@@ -65,7 +65,7 @@ int tacho_launch_parse(struct tacho_launch *launch, const char *name, const char
 /* With check. Also -errno of the file, with a line in errors. */
 int tacho_launch_read(struct tacho_launch *launch, const char *file);
 void tacho_launch_fini(struct tacho_launch *launch);
-/* Whether all CPUs and nodes are there: 0, or -EINVAL and lines in errors; the jobs stay. */
+/* Whether all CPUs and nodes are there: as parse, but the jobs stay. */
 int tacho_launch_check_cpus(struct tacho_launch *launch, const char *name,
 			    const struct tacho_cpus *online, uint32_t nr_nodes);
 

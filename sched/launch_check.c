@@ -117,9 +117,6 @@ int tacho_launch_check_cpus(struct tacho_launch *launch, const char *name,
 					thread->node, nr_nodes == 1 ? "is" : "are", nr_nodes);
 		}
 	}
-	tacho_i_lines_done(&lines);
 	free(launch->errors);
-	launch->errors = lines.errors;
-	launch->nr_errors = lines.nr_errors;
-	return lines.nr_errors ? -EINVAL : 0;
+	return tacho_i_lines_end(&lines, 0, &launch->errors, &launch->nr_errors);
 }

@@ -26,12 +26,6 @@ int tacho_i_lines_init(struct tacho_i_lines *lines, const char *name, const char
 	return lines->buffer ? 0 : -ENOMEM;
 }
 
-void tacho_i_lines_fini(struct tacho_i_lines *lines)
-{
-	free(lines->buffer);
-	lines->buffer = NULL;
-}
-
 static void error_append(struct tacho_i_lines *lines, const char *text)
 {
 	size_t len = strlen(text), room = lines->errors_room;
@@ -69,7 +63,8 @@ void tacho_i_lines_refuse(struct tacho_i_lines *lines, uint32_t line, const char
 	error_append(lines, text);
 }
 
-void tacho_i_lines_done(struct tacho_i_lines *lines)
+/* How many are not shown. */
+static void more_append(struct tacho_i_lines *lines)
 {
 	char text[640];
 
@@ -79,6 +74,18 @@ void tacho_i_lines_done(struct tacho_i_lines *lines)
 		 lines->nr_errors - TACHO_I_NR_ERRORS);
 	(void)tacho_i_text_check(text, sizeof(text));
 	error_append(lines, text);
+}
+
+int tacho_i_lines_end(struct tacho_i_lines *lines, int error, char **errors, size_t *nr_errors)
+{
+	more_append(lines);
+	free(lines->buffer);
+	lines->buffer = NULL;
+	*errors = lines->errors;
+	*nr_errors = lines->nr_errors;
+	if (error || !lines->nr_errors)
+		return error;
+	return lines->no_memory ? -ENOMEM : -EINVAL;
 }
 
 /* What does not belong into a line of text, or -1. */
@@ -209,7 +216,7 @@ int tacho_i_file_read(const char *file, size_t max, char **text, size_t *size)
 	if (fd < 0)
 		return -errno;
 	while (got > 0) {
-		if (len == room) {
+		if (len + 1 >= room) {
 			room = room ? 2 * room : 65536;
 			grown = realloc(bytes, room);
 			if (!grown) {
@@ -218,7 +225,7 @@ int tacho_i_file_read(const char *file, size_t max, char **text, size_t *size)
 			}
 			bytes = grown;
 		}
-		got = read(fd, bytes + len, room - len);
+		got = read(fd, bytes + len, room - len - 1);
 		if (got < 0 && errno == EINTR) {
 			got = 1;
 			continue;
@@ -231,6 +238,7 @@ int tacho_i_file_read(const char *file, size_t max, char **text, size_t *size)
 		if (error)
 			goto out;
 	}
+	bytes[len] = '\0';
 	*text = bytes;
 	*size = len;
 	bytes = NULL;
@@ -238,4 +246,16 @@ out:
 	free(bytes);
 	close(fd);
 	return error;
+}
+
+int tacho_i_file_refuse(const char *file, const char *kind, size_t max, int error, char **errors,
+			size_t *nr_errors)
+{
+	struct tacho_i_lines lines = { .name = file };
+
+	if (error == -EFBIG)
+		tacho_i_lines_refuse(&lines, 0, "larger than %zu bytes: no %s", max, kind);
+	else
+		tacho_i_lines_refuse(&lines, 0, "cannot be read: %s", strerror(-error));
+	return tacho_i_lines_end(&lines, error, errors, nr_errors);
 }

@@ -31,14 +31,17 @@ struct tacho_i_lines {
 /* 0 or -ENOMEM. */
 int tacho_i_lines_init(struct tacho_i_lines *lines, const char *name, const char *text,
 		       size_t size);
-void tacho_i_lines_fini(struct tacho_i_lines *lines); /* errors are not freed */
 /* The next one, without its end; it may be changed. NULL: there are no more. */
 char *tacho_i_lines_next(struct tacho_i_lines *lines);
 /* Line 0: of the file as a whole. */
 void tacho_i_lines_refuse(struct tacho_i_lines *lines, uint32_t line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* To be called once, at the end: how many are not shown. */
-void tacho_i_lines_done(struct tacho_i_lines *lines);
+/*
+ * The end: what was refused is in *errors, NULL if nothing was, which is the caller's to free.
+ * Returns error if it is not 0; otherwise 0, -EINVAL: something was refused, -ENOMEM: and cannot be
+ * told.
+ */
+int tacho_i_lines_end(struct tacho_i_lines *lines, int error, char **errors, size_t *nr_errors);
 
 /* Behind the blanks at text. */
 char *tacho_i_skip_blanks(char *text);
@@ -52,7 +55,13 @@ const char *tacho_i_number_parse(const char *text, double *number);
 /* The word is a number, and nothing else. */
 bool tacho_i_is_number(const char *word, double *number);
 
-/* The whole file, at most max bytes (-EFBIG). *text is the caller's to free. */
+/*
+ * The whole file, at most max bytes (-EFBIG), and a zero byte behind them. *text is the caller's to
+ * free.
+ */
 int tacho_i_file_read(const char *file, size_t max, char **text, size_t *size);
+/* That error of it as a complaint; kind: what a file of more than max is not. Returns error. */
+int tacho_i_file_refuse(const char *file, const char *kind, size_t max, int error, char **errors,
+			size_t *nr_errors);
 
 #endif /* TACHO_SCHED_LINES_H */

@@ -252,11 +252,8 @@ int tacho_mould_parse(struct tacho_mould *mould, const char *name, const char *t
 	}
 	if (!parse.error && mould->nr_steps == 0 && parse.lines.nr_errors == 0)
 		tacho_i_lines_refuse(&parse.lines, 0, "there is nothing to replay in it");
-	tacho_i_lines_done(&parse.lines);
-	mould->errors = parse.lines.errors;
-	mould->nr_errors = parse.lines.nr_errors;
-	if (!parse.error && mould->nr_errors)
-		parse.error = parse.lines.no_memory ? -ENOMEM : -EINVAL;
+	parse.error =
+		tacho_i_lines_end(&parse.lines, parse.error, &mould->errors, &mould->nr_errors);
 	if (parse.error)
 		content_free(mould);
 	if (mould->nr_steps) {
@@ -265,47 +262,40 @@ int tacho_mould_parse(struct tacho_mould *mould, const char *name, const char *t
 	}
 	if (mould->nr_starts)
 		qsort(mould->starts, mould->nr_starts, sizeof(*mould->starts), by_thread);
-	tacho_i_lines_fini(&parse.lines);
 	return parse.error;
 }
 
 int tacho_mould_read(struct tacho_mould *mould, const char *file)
 {
-	struct tacho_i_lines lines = { .name = file };
-	char *text = NULL;
-	size_t size = 0;
+	char *text;
+	size_t size;
 	int error;
 
 	*mould = (struct tacho_mould){ 0 };
 	error = tacho_i_file_read(file, MAX_FILE, &text, &size);
-	if (!error) {
-		error = tacho_mould_parse(mould, file, text, size);
-	} else {
-		if (error == -EFBIG)
-			tacho_i_lines_refuse(&lines, 0, "larger than %u bytes: no mould", MAX_FILE);
-		else
-			tacho_i_lines_refuse(&lines, 0, "cannot be read: %s", strerror(-error));
-		mould->errors = lines.errors;
-		mould->nr_errors = lines.nr_errors;
-	}
+	if (error)
+		return tacho_i_file_refuse(file, "mould", MAX_FILE, error, &mould->errors,
+					   &mould->nr_errors);
+	error = tacho_mould_parse(mould, file, text, size);
 	free(text);
 	return error;
 }
 
 /* --- the search ------------------------------------------------------------------------------- */
 
-/* The first step that is not before (label, thread, at_s). */
-static size_t step_at(const struct tacho_mould *mould, uint32_t label, uint32_t thread, double at_s)
+/* The first of these steps, or starts, that is not before (label, thread, at_s). */
+static size_t first_from(const struct tacho_mould_step *steps, size_t nr, uint32_t label,
+			 uint32_t thread, double at_s)
 {
 	const struct tacho_mould_step key = { .at_s = at_s, .label = label, .thread = thread };
-	size_t low = 0, high = mould->nr_steps, middle;
+	size_t low = 0, middle;
 
-	while (low < high) {
-		middle = (low + high) / 2;
-		if (by_thread(&mould->steps[middle], &key) < 0)
+	while (low < nr) {
+		middle = (low + nr) / 2;
+		if (by_thread(&steps[middle], &key) < 0)
 			low = middle + 1;
 		else
-			high = middle;
+			nr = middle;
 	}
 	return low;
 }
@@ -313,14 +303,14 @@ static size_t step_at(const struct tacho_mould *mould, uint32_t label, uint32_t 
 static int thread_cpu(const struct tacho_mould *mould, uint32_t label, uint32_t thread, double at_s,
 		      double *until)
 {
-	size_t first = step_at(mould, label, thread, -1), at;
 	const struct tacho_mould_step *steps = mould->steps;
+	size_t first = first_from(steps, mould->nr_steps, label, thread, -1), at;
 
 	if (first == mould->nr_steps || steps[first].label != label ||
 	    steps[first].thread != thread)
 		return -1;
 	/* the last one that is not later; before the first one: that */
-	at = step_at(mould, label, thread, nextafter(at_s, INFINITY));
+	at = first_from(steps, mould->nr_steps, label, thread, nextafter(at_s, INFINITY));
 	at = at > first ? at - 1 : first;
 	if (at + 1 < mould->nr_steps && is_same_thread(&steps[at], &steps[at + 1]))
 		*until = steps[at + 1].at_s;
@@ -424,24 +414,16 @@ static void thread_play(struct tacho_mould_player *player, struct played *thread
 static double shift_of(struct tacho_mould_player *player, uint32_t label, uint32_t thread,
 		       double at_s)
 {
-	const struct tacho_mould_step key = { .at_s = -1, .label = label, .thread = thread };
-	const struct tacho_mould *mould = player->mould;
-	size_t low = 0, high = mould->nr_starts, middle;
+	const struct tacho_mould_step *starts = player->mould->starts;
+	const size_t nr = player->mould->nr_starts;
+	size_t at = first_from(starts, nr, label, thread, -1);
 
-	while (low < high) {
-		middle = (low + high) / 2;
-		if (by_thread(&mould->starts[middle], &key) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == mould->nr_starts || !is_same_thread(&mould->starts[low], &key))
+	if (at == nr || starts[at].label != label || starts[at].thread != thread)
 		return 0;
-	while (player->used[low] && low + 1 < mould->nr_starts &&
-	       is_same_thread(&mould->starts[low + 1], &key))
-		low++;
-	player->used[low] = true;
-	return at_s - mould->starts[low].at_s;
+	while (player->used[at] && at + 1 < nr && is_same_thread(&starts[at], &starts[at + 1]))
+		at++;
+	player->used[at] = true;
+	return at_s - starts[at].at_s;
 }
 
 int tacho_mould_thread(struct tacho_mould_player *player, const char *label, int pid, int tid,

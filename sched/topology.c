@@ -13,12 +13,11 @@
 #include "topology.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <hwloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "lines.h"
 #include "world.h"
 
 #define MAX_FILE (16u << 20) /* a machine of 1024 processors is 2 MB of XML */
@@ -35,48 +34,16 @@ struct text {
 	size_t len;
 };
 
-static int file_read(const char *file, struct text *text)
-{
-	int fd = open(file, O_RDONLY | O_CLOEXEC), err = 0;
-	size_t room = 0;
-	ssize_t got;
-
-	if (fd < 0)
-		return -errno;
-	for (;;) {
-		if (text->len + 1 >= room) {
-			char *more = realloc(text->bytes, room = room ? 2 * room : 4096);
-
-			if (!more) {
-				err = -ENOMEM;
-				break;
-			}
-			text->bytes = more;
-		}
-		got = read(fd, text->bytes + text->len, room - text->len - 1);
-		if (got < 0)
-			err = -errno;
-		if (got <= 0)
-			break;
-		text->len += (size_t)got;
-		text->bytes[text->len] = '\0';
-		if (text->len > MAX_FILE) {
-			err = -EFBIG;
-			break;
-		}
-	}
-	close(fd);
-	return err;
-}
-
 static int online_read(struct tacho_cpus *online)
 {
-	struct text text = { 0 };
-	int err = file_read(ONLINE, &text);
+	char *text;
+	size_t len;
+	int err = tacho_i_file_read(ONLINE, MAX_FILE, &text, &len);
 
-	if (!err)
-		err = text.bytes ? tacho_world_list_parse(text.bytes, online) : -EINVAL;
-	free(text.bytes);
+	if (err)
+		return err;
+	err = tacho_world_list_parse(text, online);
+	free(text);
 	return err;
 }
 
@@ -262,7 +229,7 @@ int tacho_topology_open(struct tacho_topology *topology, const char *file, char 
 	memset(topology, 0, sizeof(*topology));
 	topology->is_synthetic = file != NULL;
 	if (file)
-		err = file_read(file, &text);
+		err = tacho_i_file_read(file, MAX_FILE, &text.bytes, &text.len);
 	else
 		err = online_read(&topology->seen);
 	if (!err && file && !text.len) {
