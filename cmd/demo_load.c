@@ -25,6 +25,7 @@
 #include <tacho/atomic.h>
 
 #include "demo.h"
+#include "facts/live.h"
 
 #define CLIENTS	   3
 #define MESSAGE	   64 /* bytes */
@@ -43,14 +44,6 @@ struct wires {
 	int there[2], back[2]; /* pipes of the pair */
 	int star[CLIENTS][2]; /* client's end, server's end */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 /* --- the programs --------------------------------------------------------------------------- */
 
@@ -76,11 +69,11 @@ static void count(struct demo_count *count, uint64_t ns)
 
 static void ping(const struct wires *wires, struct demo_count *mine)
 {
-	uint64_t before = now_ns(), now;
+	uint64_t before = tacho_live_now(), now;
 	char byte = 0;
 
 	while (write(wires->there[1], &byte, 1) == 1 && read(wires->back[0], &byte, 1) == 1) {
-		now = now_ns();
+		now = tacho_live_now();
 		count(mine, now - before);
 		before = now;
 	}
@@ -101,10 +94,10 @@ static void client(int fd, struct demo_count *mine)
 	uint64_t before;
 
 	for (;;) {
-		before = now_ns();
+		before = tacho_live_now();
 		if (send(fd, message, MESSAGE, 0) != MESSAGE || recv(fd, message, MESSAGE, 0) <= 0)
 			return;
-		count(mine, now_ns() - before);
+		count(mine, tacho_live_now() - before);
 		nanosleep(&think, NULL);
 	}
 }

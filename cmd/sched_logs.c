@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "sched/workload.h"
@@ -69,14 +68,6 @@ struct sched_logs {
 	unsigned started_run; /* and which run of it that is */
 	uint64_t assigned; /* hash of who was placed where, as written last */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * SECOND_NS + (uint64_t)ts.tv_nsec;
-}
 
 static double seconds(const struct sched_logs *logs, uint64_t time_ns)
 {
@@ -177,7 +168,7 @@ int sched_logs_open(struct sched_logs **logs_out, const struct sched_logs_option
 	if (!logs->options.nr_nodes)
 		logs->options.nr_nodes = 1;
 	if (!logs->options.start_ns)
-		logs->options.start_ns = now_ns();
+		logs->options.start_ns = tacho_live_now();
 	sched_text_host(options->host, logs->host, sizeof(logs->host));
 	snprintf(report, sizeof(report), "%s.report", logs->host);
 	error = tacho_workload_open(&logs->workload, NULL);
@@ -360,14 +351,14 @@ static int last_cpu(const struct thread *thread)
 /* When a look that began then, and ends now, may be taken again, in the time of the views. */
 static uint64_t next_look(const struct tacho_policy_input *input, uint64_t begin_ns)
 {
-	return input->time_ns + (now_ns() - begin_ns) * COST_SHARE;
+	return input->time_ns + (tacho_live_now() - begin_ns) * COST_SHARE;
 }
 
 static void mould_write(struct sched_logs *logs, const struct tacho_policy_input *input)
 {
 	size_t nr = logs->nr_threads < MAX_LOOKS ? logs->nr_threads : MAX_LOOKS, i;
 	double at = seconds(logs, input->time_ns);
-	uint64_t begin = now_ns();
+	uint64_t begin = tacho_live_now();
 	char name[40];
 	int cpu;
 
@@ -436,7 +427,7 @@ static void numa_write(struct sched_logs *logs, const struct tacho_policy_input 
 {
 	const struct tacho_workload_domain *domain;
 	double at = seconds(logs, input->time_ns);
-	uint64_t begin = now_ns();
+	uint64_t begin = tacho_live_now();
 	size_t nr, i, done = 0;
 	char name[40];
 	int last = 0;

@@ -10,19 +10,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "sched_report_data.h"
 #include "sched_text.h"
 #include "text.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 static double at_second(const struct sched_report *report, uint64_t time_ns)
 {
@@ -31,7 +22,7 @@ static double at_second(const struct sched_report *report, uint64_t time_ns)
 
 double report_seconds(const struct sched_report *report)
 {
-	return at_second(report, report->end_ns ? report->end_ns : now_ns());
+	return at_second(report, report->end_ns ? report->end_ns : tacho_live_now());
 }
 
 const char *report_who(const char *name, int pid, int tid, char *text, size_t size)
@@ -66,7 +57,7 @@ int sched_report_open(struct sched_report **report_out, const struct sched_repor
 	text_clean(report->policy, sizeof(report->policy), options->policy ? options->policy : "");
 	text_clean(report->topology, sizeof(report->topology),
 		   options->topology ? options->topology : "");
-	report->start_ns = options->start_ns ? options->start_ns : now_ns();
+	report->start_ns = options->start_ns ? options->start_ns : tacho_live_now();
 	*report_out = report;
 	return 0;
 }
@@ -424,7 +415,7 @@ void sched_report_end(struct sched_report *report, const struct tacho_sched_tota
 {
 	report->totals = *totals;
 	report->has_totals = true;
-	report->end_ns = now_ns();
+	report->end_ns = tacho_live_now();
 }
 
 /* --- what mattered most ----------------------------------------------------------------------- */

@@ -13,11 +13,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <tacho/session.h>
 
+#include "facts/live.h"
 #include "kernel/probe.h"
 #include "ui.h"
 
@@ -219,10 +219,7 @@ void ui_catch_signals(void)
 
 int64_t ui_now_ns(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+	return (int64_t)tacho_live_now();
 }
 
 /* --- standard output ------------------------------------------------------------------------ */

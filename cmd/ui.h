@@ -68,7 +68,7 @@ void ui_catch_signals(void);
 extern volatile sig_atomic_t ui_stop;
 /* It came from the terminal, and so to all that stand in its foreground. */
 extern volatile sig_atomic_t ui_stop_typed;
-int64_t ui_now_ns(void); /* CLOCK_MONOTONIC */
+int64_t ui_now_ns(void); /* tacho_live_now, for differences of either sign */
 
 /* Escape sequences for standard output, empty if it is no terminal or NO_COLOR is set. */
 enum ui_color { UI_PLAIN, UI_BOLD, UI_DIM, UI_GREEN, UI_YELLOW, UI_RED };

@@ -17,9 +17,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "facts/live.h"
 #include "internal.h"
 #include "jobs.h"
 #include "keeper.h"
@@ -52,14 +52,6 @@ struct tacho_jobs {
 	const struct tacho_launch_thread *refused; /* could not be given real time */
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 static double seconds_at(const struct tacho_jobs *jobs, uint64_t time_ns)
 {
 	return time_ns > jobs->start_ns ? (double)(time_ns - jobs->start_ns) / 1e9 : 0;
@@ -67,7 +59,7 @@ static double seconds_at(const struct tacho_jobs *jobs, uint64_t time_ns)
 
 double tacho_jobs_seconds(const struct tacho_jobs *jobs)
 {
-	return seconds_at(jobs, now_ns());
+	return seconds_at(jobs, tacho_live_now());
 }
 
 int tacho_jobs_fd(const struct tacho_jobs *jobs)
@@ -147,7 +139,7 @@ int tacho_jobs_open(struct tacho_jobs **jobs_out, const struct tacho_launch *lau
 		snprintf(why, why_size, "no process that keeps the programs: %s", strerror(-error));
 		goto out;
 	}
-	jobs->start_ns = now_ns();
+	jobs->start_ns = tacho_live_now();
 	times_set(jobs);
 	*jobs_out = jobs;
 	return 0;

@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "facts/live.h"
 #include "keeper.h"
 
 #define GRACE_NS 2000000000ull /* from SIGTERM to SIGKILL */
@@ -42,20 +43,12 @@ struct keeper {
 	struct running *running; /* by job */
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 /* Whoever reads it may be slow: wait. If he is gone, poll will say so. */
 static void tell(const struct keeper *keeper, struct tacho_i_keeper_message *message)
 {
 	ssize_t sent;
 
-	message->time_ns = message->time_ns ? message->time_ns : now_ns();
+	message->time_ns = message->time_ns ? message->time_ns : tacho_live_now();
 	do
 		sent = send(keeper->fd, message, sizeof(*message), MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
@@ -239,13 +232,13 @@ static void groups_signal(const struct keeper *keeper, int sig)
 static void all_end(struct keeper *keeper)
 {
 	const struct timespec tick = { .tv_nsec = 10000000 };
-	uint64_t start = now_ns(), passed = 0;
+	uint64_t start = tacho_live_now(), passed = 0;
 
 	groups_signal(keeper, SIGTERM);
 	groups_signal(keeper, SIGCONT); /* the stopped hear nothing else */
 	children_signal(SIGTERM);
 	while (reap(keeper) && passed < LIMIT_NS) {
-		passed = now_ns() - start;
+		passed = tacho_live_now() - start;
 		if (passed > GRACE_NS) {
 			groups_signal(keeper, SIGKILL);
 			children_signal(SIGKILL);
@@ -357,7 +350,7 @@ out:
 void tacho_i_keeper_close(int pid, int fd)
 {
 	const struct timespec tick = { .tv_nsec = 2000000 };
-	uint64_t limit = now_ns() + LIMIT_NS + 1000000000u;
+	uint64_t limit = tacho_live_now() + LIMIT_NS + 1000000000u;
 	struct tacho_i_keeper_message message;
 	int got;
 
@@ -365,7 +358,7 @@ void tacho_i_keeper_close(int pid, int fd)
 	while ((got = waitpid(pid, NULL, WNOHANG)) == 0 || (got < 0 && errno == EINTR)) {
 		while (recv(fd, &message, sizeof(message), MSG_DONTWAIT) > 0)
 			;
-		if (got == 0 && now_ns() > limit) {
+		if (got == 0 && tacho_live_now() > limit) {
 			(void)kill(pid, SIGKILL);
 			limit = UINT64_MAX;
 		}
