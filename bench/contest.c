@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sched/world.h"
 #include "spawn.h"
 
 #define READY_MS    20000 /* for the scheduler to say that it is ready */
@@ -424,26 +425,10 @@ static bool is_placed(void)
 	return CPU_COUNT(&a) == 1 && CPU_EQUAL(&a, &b);
 }
 
-/* The CPU on which a process ran last, or -1. */
+/* The CPU on which a process ran last; < 0: it is gone. */
 static int last_cpu(pid_t pid)
 {
-	char path[48], text[1024];
-	FILE *file;
-	const char *at;
-	int cpu = -1;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	file = fopen(path, "re");
-	if (!file)
-		return -1;
-	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
-	fclose(file);
-	at = strrchr(text, ')');
-	for (int field = 2; at && field < 39; field++)
-		at = strchr(at + 1, ' ');
-	if (at)
-		cpu = atoi(at);
-	return cpu;
+	return tacho_world_last_cpu(pid, pid);
 }
 
 static int react(struct reaction *reaction, char *why, size_t why_size)

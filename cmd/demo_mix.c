@@ -11,7 +11,6 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <poll.h>
@@ -76,29 +75,12 @@ struct demo {
 
 /* --- where they run ------------------------------------------------------------------------- */
 
-/*
- * One word of a file of /proc/PID; -1: it cannot be read. skip: words after the name in
- * parentheses.
- */
-static int64_t proc_number(int pid, const char *file, int skip)
+/* Nanoseconds that a program of the mix has run so far; 0: it is gone, or nobody counts. */
+static uint64_t ran_ns(const struct demo_task *task)
 {
-	char path[40], line[1024], *at = line, *end;
-	ssize_t len;
-	int fd;
+	struct tacho_world_work work;
 
-	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	len = read(fd, line, sizeof(line) - 1);
-	close(fd);
-	line[len > 0 ? len : 0] = '\0';
-	end = strrchr(line, ')');
-	if (end)
-		at = end + 1;
-	for (; at && skip > 0; skip--)
-		at = strchr(at + 1, ' ');
-	return at ? strtoll(at, NULL, 10) : -1;
+	return tacho_world_real.work(NULL, task->pid, task->pid, &work) ? 0 : work.run_ns;
 }
 
 /* The place of a CPU in the picture; DEMO_CPUS: there is no more room. */
@@ -130,19 +112,22 @@ static void cpus_find(struct demo_picture *picture)
 static void sample(struct demo *demo)
 {
 	uint32_t i, place;
-	int64_t ran, cpu;
+	uint64_t ran;
+	int cpu;
 
 	for (i = 0; i < demo->mix.nr_tasks; i++) {
-		ran = proc_number(demo->mix.tasks[i].pid, "schedstat", 0);
-		cpu = proc_number(demo->mix.tasks[i].pid, "stat", 36); /* the 39th */
-		if (ran < 0 || cpu < 0)
+		const struct demo_task *task = &demo->mix.tasks[i];
+
+		ran = ran_ns(task);
+		cpu = tacho_world_last_cpu(task->pid, task->pid);
+		if (!ran || cpu < 0)
 			continue;
-		if ((uint64_t)ran > demo->ran_ns[i] && demo->ran_ns[i]) {
+		if (ran > demo->ran_ns[i] && demo->ran_ns[i]) {
 			place = cpu_place(&demo->picture, (uint32_t)cpu);
 			if (place < DEMO_CPUS)
-				demo->on_ns[i][place] += (double)((uint64_t)ran - demo->ran_ns[i]);
+				demo->on_ns[i][place] += (double)(ran - demo->ran_ns[i]);
 		}
-		demo->ran_ns[i] = (uint64_t)ran;
+		demo->ran_ns[i] = ran;
 	}
 }
 
@@ -151,7 +136,6 @@ static void used_read(const struct demo *demo, struct used *used)
 {
 	unsigned long long user, nice, system, idle, wait, irq, softirq, stolen;
 	FILE *stat = fopen("/proc/stat", "re");
-	int64_t ran;
 	uint32_t i;
 
 	memset(used, 0, sizeof(*used));
@@ -161,17 +145,15 @@ static void used_read(const struct demo *demo, struct used *used)
 			    (double)sysconf(_SC_CLK_TCK);
 	if (stat)
 		fclose(stat);
-	for (i = 0; i < demo->mix.nr_tasks; i++) {
-		ran = proc_number(demo->mix.tasks[i].pid, "schedstat", 0);
-		used->ours += ran > 0 ? (double)ran / 1e9 : 0;
-	}
+	for (i = 0; i < demo->mix.nr_tasks; i++)
+		used->ours += (double)ran_ns(&demo->mix.tasks[i]) / 1e9;
 }
 
 /* The picture of what was since the last one. */
 static void picture_take(struct demo *demo)
 {
 	struct demo_picture *picture = &demo->picture;
-	uint64_t now = (uint64_t)ui_now_ns(), done;
+	uint64_t now = tacho_live_now(), done;
 	double ns = (double)(now - demo->drawn_ns), rate[DEMO_TASKS] = { 0 };
 	struct tacho_cpus cpus;
 	uint32_t i, cpu;
@@ -230,7 +212,7 @@ static void picture_show(struct demo *demo)
 static void picture_leave(struct demo *demo)
 {
 	/* what was drawn a moment ago says more than a moment does */
-	if (!demo->drawn || (uint64_t)ui_now_ns() - demo->drawn_ns > SECOND_NS / 2)
+	if (!demo->drawn || tacho_live_now() - demo->drawn_ns > SECOND_NS / 2)
 		picture_show(demo);
 	demo->drawn = 0;
 	printf("\n");
@@ -622,7 +604,7 @@ int demo_mix(const char *report, bool ascii, char *why, size_t why_size)
 	setlocale(LC_CTYPE, "");
 	demo->utf8 = !ascii && strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 	demo->columns = 100;
-	demo->start_ns = demo->drawn_ns = (uint64_t)ui_now_ns();
+	demo->start_ns = demo->drawn_ns = tacho_live_now();
 	snprintf(path, sizeof(path), "%s/tacho-demo.html", directory ? directory : "/tmp");
 	demo->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	timerfd_settime(demo->timer, 0, &period, NULL);

@@ -508,7 +508,7 @@ static void run_init(struct run *run, struct sched_choice *choice)
 	setlocale(LC_CTYPE, "");
 	run->choice = choice;
 	run->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-	run->start_ns = (uint64_t)ui_now_ns();
+	run->start_ns = tacho_live_now();
 	run->command_fd = -1;
 	/* books are full only while events are on */
 	options->always = options->always || choice->logs || choice->report || choice->launch;

@@ -39,7 +39,7 @@ static void tell(struct sched_jobs *jobs, const struct tacho_launch_job *job,
 
 	if (!jobs->choice.tell)
 		return;
-	what->time_ns = (uint64_t)ui_now_ns();
+	what->time_ns = tacho_live_now();
 	what->label = job->label;
 	what->command = tacho_launch_command(job, command, sizeof(command));
 	jobs->choice.tell(jobs->choice.arg, what);

@@ -10,13 +10,11 @@
  * sched.c; the mould is read by sched/mould.c.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "sched/workload.h"
 #include "sched_logs.h"
@@ -326,28 +324,6 @@ void sched_logs_job(struct sched_logs *logs, const struct sched_job *job)
 
 /* --- what is written once per second ---------------------------------------------------------- */
 
-/* The CPU that a thread ran on last: field 39 of stat; -1: it is gone. */
-static int last_cpu(const struct thread *thread)
-{
-	char path[64], text[1024], *at;
-	ssize_t len = -1;
-	int fd, field;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", thread->pid, thread->tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		len = read(fd, text, sizeof(text) - 1);
-		close(fd);
-	}
-	if (len <= 0)
-		return -1;
-	text[len] = '\0';
-	at = strrchr(text, ')'); /* the end of field 2, whatever the name is */
-	for (field = 2; at && field < 39; field++)
-		at = strchr(at + 1, ' ');
-	return at ? (int)strtol(at, NULL, 10) : -1;
-}
-
 /* When a look that began then, and ends now, may be taken again, in the time of the views. */
 static uint64_t next_look(const struct tacho_policy_input *input, uint64_t begin_ns)
 {
@@ -367,7 +343,7 @@ static void mould_write(struct sched_logs *logs, const struct tacho_policy_input
 	for (i = 0; i < nr; i++) {
 		const struct thread *thread = &logs->threads[logs->turn++ % logs->nr_threads];
 
-		cpu = last_cpu(thread);
+		cpu = tacho_world_last_cpu(thread->pid, thread->tid);
 		if (cpu >= 0)
 			put(logs, MOULD, "%.3f on %s %u %d\n", at, thread->label, thread->index,
 			    cpu);

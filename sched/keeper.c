@@ -26,6 +26,7 @@
 
 #include "facts/live.h"
 #include "keeper.h"
+#include "kernel/procs.h"
 
 #define GRACE_NS 2000000000ull /* from SIGTERM to SIGKILL */
 #define LIMIT_NS 3000000000ull /* then it goes, whatever is left: the kernel cannot end it either */
@@ -181,23 +182,9 @@ static bool reap(struct keeper *keeper)
 /* The parent of a process; 0: it is gone. */
 static int parent_of(int pid)
 {
-	char path[48], text[512], *end;
-	int fd, parent = 0;
-	ssize_t len;
+	struct tacho_proc proc;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	len = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (len <= 0)
-		return 0;
-	text[len] = '\0';
-	end = strrchr(text, ')');
-	if (end && strlen(end) > 4)
-		parent = (int)strtol(end + 4, NULL, 10);
-	return parent;
+	return tacho_procs_read("/proc", pid, pid, 0, &proc) ? 0 : proc.ppid;
 }
 
 /* Our children: programs, and what programs that have ended left to us. */

@@ -75,6 +75,9 @@ struct tacho_world {
 /* The real one: system calls and /proc. */
 extern const struct tacho_world tacho_world_real;
 
+/* The CPU on which a thread of that process runs, or ran last; -ESRCH: it is gone. */
+int tacho_world_last_cpu(int pid, int tid);
+
 /*
  * "0-3,8" as in cpuset files, to the end or to a newline. -EINVAL: it is no such list, -ERANGE: a
  * number from 1024 on.

@@ -26,7 +26,7 @@
 /* What is taken of stat. */
 struct stat_fields {
 	char state;
-	int ppid, group, session, nice, policy;
+	int ppid, group, session, nice, cpu, policy;
 	unsigned flags;
 	unsigned long long start;
 };
@@ -79,9 +79,9 @@ static int stat_parse(struct stat_fields *fields, const char *text)
 	if (!end ||
 	    sscanf(end + 1,
 		   " %c %d %d %d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %d %*d %*d %llu"
-		   " %*u %*d %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %*d %*u %d",
+		   " %*u %*d %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d %*u %d",
 		   &fields->state, &fields->ppid, &fields->group, &fields->session, &fields->flags,
-		   &fields->nice, &fields->start, &fields->policy) != 8)
+		   &fields->nice, &fields->start, &fields->cpu, &fields->policy) != 9)
 		return -EPROTO;
 	if (fields->flags & FLAG_EXITING || fields->state == 'Z' || fields->state == 'X' ||
 	    fields->state == 'x')
@@ -89,11 +89,11 @@ static int stat_parse(struct stat_fields *fields, const char *text)
 	return 0;
 }
 
-static int stat_read(int tid, struct stat_fields *fields)
+static int stat_read(int pid, int tid, struct stat_fields *fields)
 {
 	char text[1024];
 	/* a task's own: /proc/TID/stat would add up all threads of its process, each time */
-	int err = tid > 0 ? read_of(tid, tid, "stat", text, sizeof(text)) : -ESRCH;
+	int err = tid > 0 ? read_of(pid, tid, "stat", text, sizeof(text)) : -ESRCH;
 
 	return err < 0 ? err : stat_parse(fields, text);
 }
@@ -101,11 +101,19 @@ static int stat_read(int tid, struct stat_fields *fields)
 int tacho_w_start(int tid, uint64_t *start)
 {
 	struct stat_fields fields;
-	int err = stat_read(tid, &fields);
+	int err = stat_read(tid, tid, &fields);
 
 	if (!err)
 		*start = fields.start;
 	return err;
+}
+
+int tacho_world_last_cpu(int pid, int tid)
+{
+	struct stat_fields fields;
+	int err = stat_read(pid, tid, &fields);
+
+	return err ? err : fields.cpu;
 }
 
 int tacho_w_is(int tid, uint64_t start)
@@ -158,7 +166,7 @@ int tacho_w_task(void *arg, int tid, struct tacho_world_task *task)
 	int err;
 
 	(void)arg;
-	err = stat_read(tid, &fields);
+	err = stat_read(tid, tid, &fields);
 	if (err)
 		return err;
 	err = read_of(tid, tid, "status", text, sizeof(text));
