@@ -128,21 +128,6 @@ static int parse_counter(struct log_choice *choice, const char *text)
 	return 0;
 }
 
-static int parse_by(struct log_choice *choice, const char *text)
-{
-	int by;
-
-	choice->of_kernel = "--domain-by";
-	for (by = 0; by <= TACHO_BY_VM; by++) {
-		if (strcmp(text, ui_kernel_by((enum tacho_kernel_by)by)) == 0) {
-			choice->by = (enum tacho_kernel_by)by;
-			return 0;
-		}
-	}
-	return ui_usage(&log_verb, "--domain-by %s: should be process, thread, cgroup, user or vm",
-			text);
-}
-
 static int parse_period(struct log_choice *choice, const char *text)
 {
 	choice->of_kernel = "--period";
@@ -159,7 +144,8 @@ static int parse_option(struct log_choice *choice, int found)
 
 	switch (found) {
 	case OPT_BY:
-		return parse_by(choice, text);
+		choice->of_kernel = "--domain-by";
+		return ui_domain_by(&log_verb, text, &choice->by);
 	case OPT_COUNTER:
 		return parse_counter(choice, text);
 	case OPT_PERIOD:

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/rules.h"
 #include "sched/policies.h"
 #include "sched_verb.h"
 
@@ -61,12 +60,8 @@ static const struct ui_option options[] = {
 	{ "quiet", OPT_QUIET, NULL, "print nothing but errors" },
 	{ "restore", OPT_RESTORE, NULL, "undo what a killed scheduler left, and exit" },
 	{ "force", OPT_FORCE, NULL, "also what was given CPUs by somebody else" },
-	{ "domain", OPT_DOMAIN, "NAME=KIND:PATTERN",
-	  "a domain of the tasks that match, first match wins; KIND\n"
-	  "is pid, tree, comm, cgroup, uid, vm or unit" },
-	{ "domain-by", OPT_BY, "KIND",
-	  "what the others are: process, thread, cgroup, user or vm\n"
-	  "[process]" },
+	UI_OPTION_DOMAIN(OPT_DOMAIN),
+	UI_OPTION_DOMAIN_BY(OPT_BY),
 	{ "period", OPT_PERIOD, "MS", "time between two looks at the logs [20]" },
 	{ "always", OPT_ALWAYS, NULL, "events are never switched off" },
 	{ "min-age", OPT_MIN_AGE, "MS", "leave younger tasks alone [200]" },
@@ -109,37 +104,48 @@ static const struct slot {
 	double scale; /* of what is stored, to what is typed */
 	const char *should;
 } slots[] = {
-#define AT(member) offsetof(struct sched_choice, member)
-	{ OPT_ALWAYS, FLAG, AT(options.always), 0, 0, 0, NULL },
-	{ OPT_DRY_RUN, FLAG, AT(options.dry_run), 0, 0, 0, NULL },
-	{ OPT_FORCE, FLAG, AT(options.force), 0, 0, 0, NULL },
-	{ OPT_EXPLAIN, FLAG, AT(explain), 0, 0, 0, NULL },
-	{ OPT_FIXED, FLAG, AT(fixed), 0, 0, 0, NULL },
-	{ OPT_JSON, FLAG, AT(json), 0, 0, 0, NULL },
-	{ OPT_LIST, FLAG, AT(list_policies), 0, 0, 0, NULL },
-	{ OPT_ONCE, FLAG, AT(once), 0, 0, 0, NULL },
-	{ OPT_QUIET, FLAG, AT(quiet), 0, 0, 0, NULL },
-	{ OPT_RANDOM, FLAG, AT(random), 0, 0, 0, NULL },
-	{ OPT_RESTART, FLAG, AT(restart), 0, 0, 0, NULL },
-	{ OPT_RESTORE, FLAG, AT(restore), 0, 0, 0, NULL },
-	{ OPT_BY, TEXT, AT(by), 0, 0, 0, NULL },
-	{ OPT_LAUNCH, TEXT, AT(launch), 0, 0, 0, NULL },
-	{ OPT_LOGS, TEXT, AT(logs), 0, 0, 0, NULL },
-	{ OPT_METRIC, TEXT, AT(options.metric), 0, 0, 0, NULL },
-	{ OPT_MOULD, TEXT, AT(mould), 0, 0, 0, NULL },
-	{ OPT_REPORT, TEXT, AT(report), 0, 0, 0, NULL },
-	{ OPT_TOPOLOGY, TEXT, AT(options.topology), 0, 0, 0, NULL },
-	{ OPT_MIN_AGE, WHOLE, AT(options.min_age_ms), 0, 3600000, 1, "0 to 3600000 ms" },
-	{ OPT_PERIOD, WHOLE, AT(options.period_ms), 1, 10000, 1, "1 to 10000 ms" },
-	{ OPT_RUNS, WHOLE, AT(runs), 1, 1000000, 1, "a number from 1 to 1000000" },
-	{ OPT_SEED, WHOLE, AT(seed), 0, UINT32_MAX, 1, "a number of 32 bits" },
-	{ OPT_CPU, REAL, AT(options.cpu_threshold), 0.01, 1000, 0.01, "0.01 to 1000 %" },
-	{ OPT_DISK, REAL, AT(options.disk_threshold), 0.01, 1e9, 1024, "0.01 to 1e9 KB/s" },
-	{ OPT_NET, REAL, AT(options.net_threshold), 0.0001, 1e6, 1048576, "0.0001 to 1e6 MB/s" },
-	{ OPT_MIN_GAIN, REAL, AT(options.min_gain), 0.1, 1000, 0.01, "0.1 to 1000 %" },
-	{ OPT_FOR, REAL, AT(seconds), 0.001, 1e9, 1, "seconds, more than 0" },
-#undef AT
+#define SLOT(letter, type, member)                                                                 \
+	.option = (letter), .kind = (type), .offset = offsetof(struct sched_choice, member)
+#define LIMITS(from, to) .min = (from), .max = (to)
+	{ SLOT(OPT_ALWAYS, FLAG, options.always) },
+	{ SLOT(OPT_DRY_RUN, FLAG, options.dry_run) },
+	{ SLOT(OPT_FORCE, FLAG, options.force) },
+	{ SLOT(OPT_EXPLAIN, FLAG, explain) },
+	{ SLOT(OPT_FIXED, FLAG, fixed) },
+	{ SLOT(OPT_JSON, FLAG, json) },
+	{ SLOT(OPT_LIST, FLAG, list_policies) },
+	{ SLOT(OPT_ONCE, FLAG, once) },
+	{ SLOT(OPT_QUIET, FLAG, quiet) },
+	{ SLOT(OPT_RANDOM, FLAG, random) },
+	{ SLOT(OPT_RESTART, FLAG, restart) },
+	{ SLOT(OPT_RESTORE, FLAG, restore) },
+	{ SLOT(OPT_LAUNCH, TEXT, launch) },
+	{ SLOT(OPT_LOGS, TEXT, logs) },
+	{ SLOT(OPT_METRIC, TEXT, options.metric) },
+	{ SLOT(OPT_MOULD, TEXT, mould) },
+	{ SLOT(OPT_REPORT, TEXT, report) },
+	{ SLOT(OPT_TOPOLOGY, TEXT, options.topology) },
+	{ SLOT(OPT_MIN_AGE, WHOLE, options.min_age_ms), LIMITS(0, 3600000),
+	  .should = "0 to 3600000 ms" },
+	{ SLOT(OPT_PERIOD, WHOLE, options.period_ms), LIMITS(1, 10000), .should = "1 to 10000 ms" },
+	{ SLOT(OPT_RUNS, WHOLE, runs), LIMITS(1, 1000000), .should = "a number from 1 to 1000000" },
+	{ SLOT(OPT_SEED, WHOLE, seed), LIMITS(0, UINT32_MAX), .should = "a number of 32 bits" },
+	{ SLOT(OPT_CPU, REAL, options.cpu_threshold), LIMITS(0.01, 1000), .scale = 0.01,
+	  .should = "0.01 to 1000 %" },
+	{ SLOT(OPT_DISK, REAL, options.disk_threshold), LIMITS(0.01, 1e9), .scale = 1024,
+	  .should = "0.01 to 1e9 KB/s" },
+	{ SLOT(OPT_NET, REAL, options.net_threshold), LIMITS(0.0001, 1e6), .scale = 1048576,
+	  .should = "0.0001 to 1e6 MB/s" },
+	{ SLOT(OPT_MIN_GAIN, REAL, options.min_gain), LIMITS(0.1, 1000), .scale = 0.01,
+	  .should = "0.1 to 1000 %" },
+	{ SLOT(OPT_FOR, REAL, seconds), LIMITS(0.001, 1e9), .scale = 1,
+	  .should = "seconds, more than 0" },
+#undef SLOT
+#undef LIMITS
 };
+#define NR_SLOTS (sizeof(slots) / sizeof(slots[0]))
+_Static_assert(NR_SLOTS + 4 == sizeof(options) / sizeof(options[0]) - 1,
+	       "each option has a slot, but those that option_take knows");
 
 static const char *name_of(int option)
 {
@@ -235,46 +241,24 @@ static int ready_take(struct sched_choice *choice, const char *text)
 
 static int option_take(struct sched_choice *choice, int found)
 {
-	size_t i;
+	struct tacho_kernel_options *kernel = &choice->options.kernel;
+	const struct slot *slot = slots;
 
-	if (found == OPT_POLICY)
+	switch (found) {
+	case OPT_POLICY:
 		return policy_take(choice, ui_argument);
-	if (found == OPT_READY)
+	case OPT_READY:
 		return ready_take(choice, ui_argument);
-	if (found == OPT_DOMAIN) {
-		choice->rules[choice->options.kernel.nr_rules++] = ui_argument;
+	case OPT_DOMAIN:
+		choice->rules[kernel->nr_rules++] = ui_argument;
 		return 0;
+	case OPT_BY:
+		return ui_domain_by(&sched_verb, ui_argument, &kernel->by);
 	}
 	choice->has_seed = choice->has_seed || found == OPT_SEED;
-	for (i = 0; i < sizeof(slots) / sizeof(slots[0]); i++)
-		if (slots[i].option == found)
-			return slot_take(choice, &slots[i], ui_argument);
-	return ui_usage(&sched_verb, "--%s: not done yet", name_of(found));
-}
-
-static int domains_check(struct sched_choice *choice)
-{
-	struct tacho_kernel_options *kernel = &choice->options.kernel;
-	struct tacho_rules rules;
-	char why[200];
-	int by;
-
-	/* a rule that is wrong is wrong usage, whatever this machine can do */
-	kernel->rules = choice->rules;
-	if (tacho_rules_parse(&rules, kernel->rules, kernel->nr_rules, why, sizeof(why)))
-		return ui_usage(&sched_verb, "--domain: %s", why);
-	tacho_rules_fini(&rules);
-	if (!choice->by)
-		return 0;
-	for (by = 0; by <= TACHO_BY_VM; by++) {
-		if (strcmp(choice->by, ui_kernel_by((enum tacho_kernel_by)by)) == 0) {
-			kernel->by = (enum tacho_kernel_by)by;
-			return 0;
-		}
-	}
-	return ui_usage(&sched_verb,
-			"--domain-by %s: should be process, thread, cgroup, user or vm",
-			choice->by);
+	while (slot->option != found)
+		slot++;
+	return slot_take(choice, slot, ui_argument);
 }
 
 static int metric_check(const struct sched_choice *choice)
@@ -357,7 +341,8 @@ int sched_options_parse(struct sched_choice *choice, int argc, char **argv)
 	}
 	if (choice->options.min_age_ms == 0)
 		choice->options.min_age_ms = 1; /* 0 is the default */
-	wrong = domains_check(choice);
+	choice->options.kernel.rules = choice->rules;
+	wrong = ui_domains_check(&sched_verb, choice->rules, choice->options.kernel.nr_rules);
 	if (!wrong)
 		wrong = metric_check(choice);
 	if (!wrong)

@@ -30,7 +30,6 @@
 struct sched_choice {
 	struct tacho_sched_options options;
 	const char **rules;
-	const char *by; /* word of --domain-by */
 	char policy[4096]; /* a file has a '/' in it */
 	double seconds; /* 0: until it is ended */
 	unsigned ready; /* descriptor + 1; 0: none */

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/rules.h"
 #include "screen.h"
 #include "top.h"
 
@@ -39,12 +38,8 @@ enum {
 };
 
 static const struct ui_option options[] = {
-	{ "domain", OPT_DOMAIN, "NAME=KIND:PATTERN",
-	  "a domain of the tasks that match, first match wins; KIND\n"
-	  "is pid, tree, comm, cgroup, uid, vm or unit" },
-	{ "domain-by", OPT_BY, "KIND",
-	  "what the others are: process, thread, cgroup, user or vm\n"
-	  "[process]" },
+	UI_OPTION_DOMAIN(OPT_DOMAIN),
+	UI_OPTION_DOMAIN_BY(OPT_BY),
 	{ "sort", OPT_SORT, "KEY", "cpu, wait, wakes, faults, rss, io, net or name [cpu]" },
 	{ "filter", OPT_FILTER, "NAME",
 	  "only domains with this in their name, or like this\n"
@@ -90,20 +85,6 @@ struct top {
 };
 
 /* --- the command line ----------------------------------------------------------------------- */
-
-static int parse_by(struct top *top, const char *text)
-{
-	int by;
-
-	for (by = 0; by <= TACHO_BY_VM; by++) {
-		if (strcmp(text, ui_kernel_by((enum tacho_kernel_by)by)) == 0) {
-			top->choice.by = (enum tacho_kernel_by)by;
-			return 0;
-		}
-	}
-	return ui_usage(&self, "--domain-by %s: should be process, thread, cgroup, user or vm",
-			text);
-}
 
 static int parse_sort(struct top *top, const char *text)
 {
@@ -153,7 +134,7 @@ static int parse_option(struct top *top, int found)
 		top->choice.rules[top->choice.nr_rules++] = text;
 		return 0;
 	case OPT_BY:
-		return parse_by(top, text);
+		return ui_domain_by(&self, text, &top->choice.by);
 	case OPT_SORT:
 		return parse_sort(top, text);
 	case OPT_FILTER:
@@ -193,8 +174,6 @@ static int parse_option(struct top *top, int found)
 /* 0, or the complement of the exit status. */
 static int parse(struct top *top, int argc, char **argv)
 {
-	struct tacho_rules rules;
-	char why[200];
 	int found, wrong;
 
 	while ((found = ui_next(&self, argc, argv)) > 0) {
@@ -211,11 +190,8 @@ static int parse(struct top *top, int argc, char **argv)
 				 (unsigned long long)top->count);
 	if (top->once)
 		top->count = 1;
-	/* a rule that is wrong is wrong usage, whatever this machine can do */
-	if (tacho_rules_parse(&rules, top->choice.rules, top->choice.nr_rules, why, sizeof(why)))
-		return ~ui_usage(&self, "--domain: %s", why);
-	tacho_rules_fini(&rules);
-	return 0;
+	wrong = ui_domains_check(&self, top->choice.rules, top->choice.nr_rules);
+	return wrong ? ~wrong : 0;
 }
 
 /* --- showing -------------------------------------------------------------------------------- */

@@ -19,6 +19,7 @@
 
 #include "facts/live.h"
 #include "kernel/probe.h"
+#include "kernel/rules.h"
 #include "ui.h"
 
 #define MAX_OPTIONS 64
@@ -312,6 +313,32 @@ const char *ui_kernel_by(enum tacho_kernel_by by)
 	};
 
 	return (size_t)by < sizeof(names) / sizeof(names[0]) ? names[by] : "?";
+}
+
+int ui_domain_by(const struct ui_verb *verb, const char *text, enum tacho_kernel_by *by)
+{
+	int at;
+
+	for (at = 0; at <= TACHO_BY_VM; at++) {
+		if (strcmp(text, ui_kernel_by((enum tacho_kernel_by)at)) == 0) {
+			*by = (enum tacho_kernel_by)at;
+			return 0;
+		}
+	}
+	return ui_usage(verb, "--domain-by %s: should be process, thread, cgroup, user or vm",
+			text);
+}
+
+/* A rule that is wrong is wrong usage, whatever this machine can do. */
+int ui_domains_check(const struct ui_verb *verb, const char *const *rules, size_t nr)
+{
+	struct tacho_rules parsed;
+	char why[200];
+
+	if (tacho_rules_parse(&parsed, rules, nr, why, sizeof(why)))
+		return ui_usage(verb, "--domain: %s", why);
+	tacho_rules_fini(&parsed);
+	return 0;
 }
 
 const char *ui_kernel_pids(void)

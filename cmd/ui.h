@@ -88,6 +88,22 @@ int ui_finish(const struct ui_verb *verb, int status);
  */
 int ui_target_pid(const struct ui_verb *verb, const char *text);
 
+/* The options of verbs that look at the kernel's domains, for their tables. */
+#define UI_OPTION_DOMAIN(letter)                                                                   \
+	{                                                                                          \
+		"domain", letter, "NAME=KIND:PATTERN",                                             \
+			"a domain of the tasks that match, first match wins; KIND\n"               \
+			"is pid, tree, comm, cgroup, uid, vm or unit"                              \
+	}
+#define UI_OPTION_DOMAIN_BY(letter)                                                                \
+	{                                                                                          \
+		"domain-by", letter, "KIND",                                                       \
+			"what the others are: process, thread, cgroup, user or vm\n"               \
+			"[process]"                                                                \
+	}
+/* What they say, --domain all together. 0, or UI_USAGE: it has been said. */
+int ui_domain_by(const struct ui_verb *verb, const char *text, enum tacho_kernel_by *by);
+int ui_domains_check(const struct ui_verb *verb, const char *const *rules, size_t nr);
 /* The word of --domain-by. */
 const char *ui_kernel_by(enum tacho_kernel_by by);
 /* What a person must know who looks at the kernel from a pid namespace; NULL: we are in none. */
