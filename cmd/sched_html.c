@@ -37,15 +37,33 @@ static void cell(FILE *file, const char *text)
 	fputs("</td>", file);
 }
 
+static void number_list(FILE *file, const char *fmt, va_list ap)
+{
+	fputs("<td class=\"n\">", file);
+	vfprintf(file, fmt, ap);
+	fputs("</td>", file);
+}
+
 __attribute__((format(printf, 2, 3))) static void number(FILE *file, const char *fmt, ...)
 {
 	va_list ap;
 
-	fputs("<td class=\"n\">", file);
 	va_start(ap, fmt);
-	vfprintf(file, fmt, ap);
+	number_list(file, fmt, ap);
 	va_end(ap);
-	fputs("</td>", file);
+}
+
+/* A row of two: what it is, and the number. */
+__attribute__((format(printf, 3, 4))) static void row(FILE *file, const char *name, const char *fmt,
+						      ...)
+{
+	va_list ap;
+
+	fprintf(file, "<tr><td>%s</td>", name);
+	va_start(ap, fmt);
+	number_list(file, fmt, ap);
+	va_end(ap);
+	fputs("</tr>\n", file);
 }
 
 static void head_write(const struct sched_report *report, FILE *file)
@@ -201,19 +219,6 @@ static void domains_write(const struct sched_report *report, FILE *file)
 	fputs("</table>\n", file);
 }
 
-static void row_write(FILE *file, const char *name, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-static void row_write(FILE *file, const char *name, const char *fmt, ...)
-{
-	va_list ap;
-
-	fprintf(file, "<tr><td>%s</td><td class=\"n\">", name);
-	va_start(ap, fmt);
-	vfprintf(file, fmt, ap);
-	va_end(ap);
-	fputs("</td></tr>\n", file);
-}
-
 static void totals_write(const struct sched_report *report, FILE *file)
 {
 	const struct tacho_sched_totals *totals = &report->totals;
@@ -222,22 +227,21 @@ static void totals_write(const struct sched_report *report, FILE *file)
 	if (!report->has_totals)
 		return;
 	fputs("<h2>Moves, pages, own cost</h2>\n<table>\n", file);
-	row_write(file, "moves", "%llu", (unsigned long long)totals->moves);
-	row_write(file, "judged and kept", "%llu", (unsigned long long)totals->kept);
-	row_write(file, "taken back", "%llu", (unsigned long long)totals->taken_back);
-	row_write(file, "asked for, but not allowed", "%llu", (unsigned long long)totals->skipped);
-	row_write(file, "children that inherited a place", "%llu",
-		  (unsigned long long)totals->children);
-	row_write(file, "pages moved", "%llu, in %llu moves", (unsigned long long)totals->pages,
-		  (unsigned long long)memory);
-	row_write(file, "own cost", "%.2f%% of a CPU", 100 * totals->own_cpu);
-	row_write(file, "events were on", "%.1f%% of the time",
-		  totals->wall_ns ? 100.0 * (double)totals->on_ns / (double)totals->wall_ns : 0);
-	row_write(file, "rows read, events lost", "%llu, %llu", (unsigned long long)totals->rows,
-		  (unsigned long long)totals->lost);
-	row_write(file, "decisions, in rounds", "%llu, %llu", (unsigned long long)totals->decisions,
-		  (unsigned long long)totals->rounds);
-	row_write(file, "a wake-up on another CPU costs", "%.1f us", totals->wake_cost * 1e6);
+	row(file, "moves", "%llu", (unsigned long long)totals->moves);
+	row(file, "judged and kept", "%llu", (unsigned long long)totals->kept);
+	row(file, "taken back", "%llu", (unsigned long long)totals->taken_back);
+	row(file, "asked for, but not allowed", "%llu", (unsigned long long)totals->skipped);
+	row(file, "children that inherited a place", "%llu", (unsigned long long)totals->children);
+	row(file, "pages moved", "%llu, in %llu moves", (unsigned long long)totals->pages,
+	    (unsigned long long)memory);
+	row(file, "own cost", "%.2f%% of a CPU", 100 * totals->own_cpu);
+	row(file, "events were on", "%.1f%% of the time",
+	    totals->wall_ns ? 100.0 * (double)totals->on_ns / (double)totals->wall_ns : 0);
+	row(file, "rows read, events lost", "%llu, %llu", (unsigned long long)totals->rows,
+	    (unsigned long long)totals->lost);
+	row(file, "decisions, in rounds", "%llu, %llu", (unsigned long long)totals->decisions,
+	    (unsigned long long)totals->rounds);
+	row(file, "a wake-up on another CPU costs", "%.1f us", totals->wake_cost * 1e6);
 	fputs("<tr><td>use of memory is measured in</td><td class=\"n\">", file);
 	picture_escape(file, report->metric[0] ? report->metric : "nothing");
 	fputs("</td></tr>\n</table>\n", file);

@@ -437,28 +437,30 @@ static int by_wakes(const void *a, const void *b, void *arg)
 	return x > y ? -1 : x < y;
 }
 
+/* Of nr things, as qsort_r is given them, the indices of the first ones. */
+static uint32_t top(void *things, uint32_t nr, int (*compare)(const void *, const void *, void *),
+		    uint32_t *index, uint32_t max)
+{
+	uint32_t all[REPORT_PAIRS], i; /* there are fewer domains */
+
+	for (i = 0; i < nr; i++)
+		all[i] = i;
+	qsort_r(all, nr, sizeof(all[0]), compare, things);
+	nr = nr < max ? nr : max;
+	memcpy(index, all, nr * sizeof(*index));
+	return nr;
+}
+
+_Static_assert(REPORT_DOMAINS <= REPORT_PAIRS, "top has room for either");
+
 uint32_t report_top_domains(const struct sched_report *report, uint32_t *index, uint32_t max)
 {
-	uint32_t all[REPORT_DOMAINS], i;
-
-	for (i = 0; i < report->nr_domains; i++)
-		all[i] = i;
-	qsort_r(all, report->nr_domains, sizeof(all[0]), by_service, report->domains);
-	for (i = 0; i < max && i < report->nr_domains; i++)
-		index[i] = all[i];
-	return i;
+	return top(report->domains, report->nr_domains, by_service, index, max);
 }
 
 uint32_t report_top_pairs(const struct sched_report *report, uint32_t *index, uint32_t max)
 {
-	uint32_t all[REPORT_PAIRS], i;
-
-	for (i = 0; i < report->nr_pairs; i++)
-		all[i] = i;
-	qsort_r(all, report->nr_pairs, sizeof(all[0]), by_wakes, report->pairs);
-	for (i = 0; i < max && i < report->nr_pairs; i++)
-		index[i] = all[i];
-	return i;
+	return top(report->pairs, report->nr_pairs, by_wakes, index, max);
 }
 
 /* --- as text ---------------------------------------------------------------------------------- */

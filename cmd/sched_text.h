@@ -13,7 +13,7 @@
 const char *sched_text_cpus(const struct tacho_cpus *cpus, char *text, size_t size);
 /* One printable word: blanks are _, nothing (or NULL) is "-". */
 const char *sched_text_word(const char *from, char *text, size_t size);
-/* "0", "3 (status 3)": how a program ended, as of wait. */
+/* "0", "3", "signal-9": how a program ended, as of wait. */
 const char *sched_text_status(int status, char *text, size_t size);
 /* The name of this machine, as part of a file's name. */
 const char *sched_text_host(const char *host, char *text, size_t size);
