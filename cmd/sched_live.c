@@ -24,7 +24,7 @@
 struct domain {
 	int pid, tid;
 	char name[32];
-	uint32_t home, nr_tasks;
+	uint32_t home; /* number of the CPU where it ran most, or TACHO_POLICY_NONE */
 	double service, wait;
 	struct tacho_cpus placed;
 	struct {
@@ -44,7 +44,7 @@ struct placed {
 struct sched_live {
 	uint64_t start_ns, view_ns;
 	struct domain domains[DOMAINS];
-	uint32_t nr_domains, nr_seen; /* nr_seen: before it was cut */
+	uint32_t nr_domains;
 	struct tacho_policy_cpu cpus[CPU_BARS];
 	uint32_t nr_cpus; /* of the machine */
 	struct placed placed[PLACED];
@@ -70,27 +70,29 @@ void sched_live_free(struct sched_live *live)
 
 /* --- what is remembered --------------------------------------------------------------------- */
 
-static struct placed *placed_find(const struct sched_live *live, int pid, int tid)
+/* Its index; nr_placed: it is not placed. */
+static uint32_t placed_find(const struct sched_live *live, int pid, int tid)
 {
 	uint32_t i;
 
 	for (i = 0; i < live->nr_placed; i++)
 		if (live->placed[i].pid == pid && live->placed[i].tid == tid)
-			return (struct placed *)&live->placed[i];
-	return NULL;
+			break;
+	return i;
 }
 
 static void placed_take(struct sched_live *live, const struct tacho_note *note)
 {
-	struct placed *placed = placed_find(live, note->pid, note->tid);
+	uint32_t at = placed_find(live, note->pid, note->tid);
+	bool is_there = at < live->nr_placed;
+	struct placed *placed = &live->placed[at];
 	const char *why;
 
 	switch (note->kind) {
 	case TACHO_NOTE_PLACE:
-		if (!placed && live->nr_placed < PLACED)
-			placed = &live->placed[live->nr_placed++];
-		if (!placed)
+		if (at == PLACED)
 			break;
+		live->nr_placed += !is_there;
 		placed->pid = note->pid;
 		placed->tid = note->tid;
 		placed->is_kept = false;
@@ -98,13 +100,13 @@ static void placed_take(struct sched_live *live, const struct tacho_note *note)
 		text_clean(placed->why, sizeof(placed->why), why ? why + 2 : "");
 		break;
 	case TACHO_NOTE_KEEP:
-		if (placed)
+		if (is_there)
 			placed->is_kept = true;
 		break;
 	case TACHO_NOTE_RELEASE:
 	case TACHO_NOTE_TAKE_BACK:
 	case TACHO_NOTE_USER:
-		if (placed)
+		if (is_there)
 			*placed = live->placed[--live->nr_placed];
 		break;
 	default:
@@ -147,8 +149,7 @@ static void domain_take(struct domain *to, const struct tacho_policy_input *inpu
 	to->tid = from->tid;
 	memcpy(to->name, from->name, sizeof(to->name));
 	to->name[sizeof(to->name) - 1] = '\0';
-	to->home = from->home;
-	to->nr_tasks = from->nr_tasks;
+	to->home = from->home < input->nr_cpus ? input->cpus[from->home].id : TACHO_POLICY_NONE;
 	to->service = from->service;
 	to->wait = from->wait;
 	to->placed = from->placed;
@@ -172,7 +173,6 @@ void sched_live_view(struct sched_live *live, const struct tacho_policy_input *i
 		return;
 	live->view_ns = input->time_ns;
 	live->nr_domains = 0;
-	live->nr_seen = input->nr_domains;
 	for (i = 0; i < input->nr_domains && live->nr_domains < DOMAINS; i++)
 		if (!(input->domains[i].flags & TACHO_D_SYSTEM) ||
 		    tacho_cpus_count(&input->domains[i].placed))
@@ -236,7 +236,8 @@ static void partners_draw(struct text *text, const struct domain *domain, int un
 static void domain_draw(const struct sched_live *live, struct text *text,
 			const struct domain *domain)
 {
-	const struct placed *why = placed_find(live, domain->pid, domain->tid);
+	uint32_t at = placed_find(live, domain->pid, domain->tid);
+	const struct placed *why = at < live->nr_placed ? &live->placed[at] : NULL;
 	char number[TEXT_NUMBER_SIZE], cpus[SCHED_CPUS_SIZE] = "";
 	bool is_placed = tacho_cpus_count(&domain->placed) > 0;
 
@@ -246,8 +247,8 @@ static void domain_draw(const struct sched_live *live, struct text *text,
 	text_right(text, text_percent(number, domain->service * 100), 6);
 	text_right(text, text_percent(number, domain->wait * 100), 7);
 	number[0] = '\0';
-	if (domain->home != TACHO_POLICY_NONE && domain->home < CPU_BARS)
-		snprintf(number, sizeof(number), "%u", live->cpus[domain->home].id);
+	if (domain->home != TACHO_POLICY_NONE)
+		snprintf(number, sizeof(number), "%u", domain->home);
 	text_right(text, number, 6);
 	text_put(text, "  ");
 	text_style(text, TEXT_RUN);
