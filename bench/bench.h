@@ -86,6 +86,12 @@ const struct bench_result *bench_result(const struct bench *bench, const char *n
  */
 int bench_child(struct bench *bench, int (*child)(void *arg), void *arg, unsigned long namespaces);
 
+/*
+ * Where the program of that name is, said from the directory of this one ("../tacho"). 0 or -errno:
+ * it is not there, or cannot be run.
+ */
+int bench_beside(const char *name, char *path, size_t size);
+
 /* One line from samples (which are sorted), and its spread on standard error. */
 void bench_print(struct bench *bench, const char *name, const char *metric, const char *unit,
 		 double *samples, unsigned int runs);

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
@@ -39,25 +38,6 @@ const char *const contest_way_name[CONTEST_WAYS] = { "stock", "null", "auto", "b
 
 /* --- the scheduler --------------------------------------------------------------------------- */
 
-/* The program beside which the directory of this one is. */
-static int command_path(char *path, size_t size)
-{
-	char self[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	if (len < 0)
-		return -errno;
-	self[len] = '\0';
-	slash = strrchr(self, '/');
-	if (!slash)
-		return -ENOENT;
-	*slash = '\0';
-	if ((size_t)snprintf(path, size, "%s/../tacho", self) >= size)
-		return -ENAMETOOLONG;
-	return access(path, X_OK) == 0 ? 0 : -errno;
-}
-
 int contest_open(struct contest *contest, struct bench *bench, char *why, size_t why_size)
 {
 	const char *const argv[] = { contest->tacho, "sched", "--help", NULL };
@@ -65,7 +45,7 @@ int contest_open(struct contest *contest, struct bench *bench, char *why, size_t
 	int rc;
 
 	contest->bench = bench;
-	rc = command_path(contest->tacho, sizeof(contest->tacho));
+	rc = bench_beside("../tacho", contest->tacho, sizeof(contest->tacho));
 	if (rc < 0) {
 		snprintf(why, why_size, "tacho is not beside this program: %s", strerror(-rc));
 	} else if (spawn_run(&help, 5000, NULL, 0) != 0) {
@@ -94,9 +74,11 @@ static void own_end(struct contest_own *own)
 	own->wall_ns += bench_monotonic_ns() - own->begin_wall_ns;
 }
 
-static int ready_wait(int fd, pid_t pid, char *why, size_t why_size)
+/* *pid is 0 then if it has ended: the number may be another's. */
+static int ready_wait(int fd, pid_t *pid, char *why, size_t why_size)
 {
 	struct pollfd ready = { .fd = fd, .events = POLLIN };
+	int status;
 	char byte;
 
 	for (int ms = 0; ms < READY_MS && !loads_interrupted(); ms += 100) {
@@ -104,8 +86,12 @@ static int ready_wait(int fd, pid_t pid, char *why, size_t why_size)
 			continue;
 		if (read(fd, &byte, 1) == 1)
 			return 0;
+		status = spawn_wait(*pid, END_MS);
+		if (status < 0)
+			break;
+		*pid = 0;
 		snprintf(why, why_size, "tacho sched ended with status %d before it was ready",
-			 spawn_wait(pid, END_MS));
+			 status);
 		return -EPIPE;
 	}
 	snprintf(why, why_size, "tacho sched did not become ready");
@@ -127,7 +113,7 @@ static int scheduler_start(struct contest *contest, char *why, size_t why_size)
 	spawn.keep = ends[1];
 	pid = spawn_start(&spawn);
 	close(ends[1]);
-	error = pid < 0 ? (int)pid : ready_wait(ends[0], pid, why, why_size);
+	error = pid < 0 ? (int)pid : ready_wait(ends[0], &pid, why, why_size);
 	close(ends[0]);
 	if (error && pid > 0)
 		spawn_stop(pid, SIGTERM, END_MS);

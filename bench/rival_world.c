@@ -209,17 +209,7 @@ static int world_run(void *arg)
 /* rival_lttng is beside us. */
 static bool find_program(struct world *world)
 {
-	ssize_t len = readlink("/proc/self/exe", world->program, sizeof(world->program) - 16);
-	char *slash;
-
-	if (len <= 0)
-		return false;
-	world->program[len] = 0;
-	slash = strrchr(world->program, '/');
-	if (!slash)
-		return false;
-	memcpy(slash + 1, "rival_lttng", sizeof("rival_lttng"));
-	return access(world->program, X_OK) == 0;
+	return bench_beside("rival_lttng", world->program, sizeof(world->program)) == 0;
 }
 
 static bool is_possible(const struct bench *bench, struct world *world)

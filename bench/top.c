@@ -262,25 +262,6 @@ static uint64_t process_ns(pid_t pid)
 	return ns;
 }
 
-/* The program beside which the directory of this one is. */
-static int command_path(char *path, size_t size)
-{
-	char self[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	if (len < 0)
-		return -errno;
-	self[len] = '\0';
-	slash = strrchr(self, '/');
-	if (!slash)
-		return -ENOENT;
-	*slash = '\0';
-	if ((size_t)snprintf(path, size, "%s/../tacho", self) >= size)
-		return -ENAMETOOLONG;
-	return access(path, X_OK) == 0 ? 0 : -errno;
-}
-
 static pid_t command_start(const struct top_case *c, const char *path, int *out)
 {
 	char tables[16];
@@ -363,7 +344,7 @@ static int command_read(FILE *file, pid_t pid, struct sample *sample)
 static int measure_top(const struct top_case *c, struct sample *sample, char *why, size_t why_size)
 {
 	char path[PATH_MAX];
-	int error = command_path(path, sizeof(path)), fd = -1, tables = 0;
+	int error = bench_beside("../tacho", path, sizeof(path)), fd = -1, tables = 0;
 	FILE *file;
 	pid_t pid;
 
