@@ -61,7 +61,7 @@ struct demo {
 	struct text text; /* the picture that is on the terminal */
 	int drawn; /* lines of it */
 	int columns;
-	bool utf8, looks; /* looks: nothing is told but errors, arrows are found */
+	bool utf8, looks; /* looks: nothing is told, arrows are found */
 	int timer;
 	uint64_t start_ns, drawn_ns;
 	uint64_t ran_ns[DEMO_TASKS]; /* as of the last sample */
@@ -226,7 +226,7 @@ static void on_note(void *arg, const struct tacho_note *note)
 
 	if (demo->report && !demo->looks)
 		sched_report_note(demo->report, note);
-	if (demo->looks && note->kind != TACHO_NOTE_ERROR)
+	if (demo->looks)
 		return;
 	sched_note_line(note, demo->start_ns, line, sizeof(line));
 	picture_erase(demo);

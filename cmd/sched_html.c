@@ -147,8 +147,8 @@ static void key_write(const struct sched_report *report, FILE *file)
 static void decision_write(const struct report_note *note, FILE *file)
 {
 	bool good = note->kind == TACHO_NOTE_KEEP;
-	bool bad = note->kind == TACHO_NOTE_TAKE_BACK || note->kind == TACHO_NOTE_ERROR ||
-		   note->kind == TACHO_NOTE_POLICY || note->kind == TACHO_NOTE_LOST;
+	bool bad = note->kind == TACHO_NOTE_TAKE_BACK || note->kind == TACHO_NOTE_POLICY ||
+		   note->kind == TACHO_NOTE_LOST;
 	char fact[160], who[64];
 
 	fputs("<tr>", file);

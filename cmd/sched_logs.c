@@ -219,8 +219,7 @@ void sched_logs_note(struct sched_logs *logs, const struct tacho_note *note)
 	text_clean(text, sizeof(text), note->text ? note->text : "");
 	put(logs, MAIN, "%.3f %s %s %d %d %u %s %s %u %s %s %s %s %s %s %s %llu %s\n",
 	    seconds(logs, note->time_ns),
-	    sched_text_word(note->kind < TACHO_NR_NOTES ? tacho_note_names[note->kind] : "", kind,
-			    sizeof(kind)),
+	    sched_text_word(tacho_note_names[note->kind], kind, sizeof(kind)),
 	    sched_text_word(note->name, name, sizeof(name)), note->pid, note->tid, note->nr_tasks,
 	    sched_text_cpus(&note->from, from, sizeof(from)),
 	    sched_text_cpus(&note->to, to, sizeof(to)), note->move,

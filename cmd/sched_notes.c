@@ -24,11 +24,9 @@ enum ui_color sched_note_color(const struct tacho_note *note)
 	case TACHO_NOTE_KEEP:
 		return UI_GREEN;
 	case TACHO_NOTE_TAKE_BACK:
-	case TACHO_NOTE_HOLD:
 	case TACHO_NOTE_LOST:
 		return UI_YELLOW;
 	case TACHO_NOTE_POLICY:
-	case TACHO_NOTE_ERROR:
 		return UI_RED;
 	default:
 		return UI_PLAIN;
@@ -108,7 +106,6 @@ static const char *const sentences[TACHO_NR_NOTES] = {
 	[TACHO_NOTE_RELEASE] = "is released: it may run where it could before",
 	[TACHO_NOTE_TAKE_BACK] = "is taken back to how it was: the move did not help",
 	[TACHO_NOTE_KEEP] = "stays where it was put: the move helped",
-	[TACHO_NOTE_HOLD] = "is asked for and held back: a moment ago that was taken back",
 	[TACHO_NOTE_SKIP] = "is asked for and left alone",
 	[TACHO_NOTE_CHILD] = "was born while its parent was placed",
 	[TACHO_NOTE_USER] = "was changed by somebody else meanwhile, whose it is from now on",
@@ -116,7 +113,6 @@ static const char *const sentences[TACHO_NR_NOTES] = {
 	[TACHO_NOTE_CPUS] = "The processors of this machine have changed",
 	[TACHO_NOTE_POLICY] = "The policy has failed",
 	[TACHO_NOTE_LOST] = "Events were lost, so that facts are too small",
-	[TACHO_NOTE_ERROR] = "Something could not be done",
 	[TACHO_NOTE_END] = "The scheduler ends",
 };
 

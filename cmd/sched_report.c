@@ -130,7 +130,7 @@ void sched_report_note(struct sched_report *report, const struct tacho_note *not
 	struct report_note *kept = &report->notes[note_slot(report->nr_notes++)];
 
 	memset(kept, 0, sizeof(*kept));
-	kept->kind = note->kind < TACHO_NR_NOTES ? note->kind : TACHO_NOTE_ERROR;
+	kept->kind = note->kind;
 	report->kinds[kept->kind]++;
 	report->pages += note->pages;
 	kept->at_s = at_second(report, note->time_ns);

@@ -67,11 +67,6 @@ int tacho_jobs_fd(const struct tacho_jobs *jobs)
 	return jobs->fd;
 }
 
-int tacho_jobs_keeper(const struct tacho_jobs *jobs)
-{
-	return jobs->keeper;
-}
-
 /* --- opening ---------------------------------------------------------------------------------- */
 
 /*

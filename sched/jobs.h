@@ -57,6 +57,5 @@ int tacho_jobs_fd(const struct tacho_jobs *jobs); /* POLLIN: call round */
 double tacho_jobs_next(const struct tacho_jobs *jobs);
 /* Since open: time 0 of the launch file. */
 double tacho_jobs_seconds(const struct tacho_jobs *jobs);
-int tacho_jobs_keeper(const struct tacho_jobs *jobs); /* its pid */
 
 #endif /* TACHO_SCHED_JOBS_H */

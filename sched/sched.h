@@ -35,7 +35,6 @@ enum tacho_note_kind {
 	TACHO_NOTE_RELEASE, /* as it was before: no longer asked for, or the end */
 	TACHO_NOTE_TAKE_BACK, /* as it was before: the move did not help */
 	TACHO_NOTE_KEEP, /* the move helped: judged */
-	TACHO_NOTE_HOLD, /* asked for, but held back: it was taken back a moment ago */
 	TACHO_NOTE_SKIP, /* asked for, but may not be: real time, young, a cpuset... */
 	TACHO_NOTE_CHILD, /* born while its parent was placed */
 	TACHO_NOTE_USER, /* the user changed it: it is his */
@@ -43,7 +42,6 @@ enum tacho_note_kind {
 	TACHO_NOTE_CPUS, /* CPUs came or went */
 	TACHO_NOTE_POLICY, /* it crashed, looped, or said nonsense */
 	TACHO_NOTE_LOST, /* events */
-	TACHO_NOTE_ERROR,
 	TACHO_NOTE_END,
 	TACHO_NR_NOTES
 };

@@ -205,7 +205,7 @@ T_CASE(thousands_of_short_lives)
 		}
 		_exit(0);
 	}
-	T_EQ(run(&rig, 3, TACHO_NOTE_ERROR), 0);
+	T_EQ(run(&rig, 3, TACHO_NOTE_END), 0);
 	tacho_sched_totals(rig.sched, &totals);
 	T_OK(totals.rounds > 0);
 	T_OK(totals.placed < 64);
@@ -258,7 +258,7 @@ static void policy_ends(const char *policy, int want)
 
 	RIG_OPEN(&rig, policy);
 	pair_start(&rig, 0, &ready);
-	T_EQ(run(&rig, 20, TACHO_NOTE_ERROR), want);
+	T_EQ(run(&rig, 20, TACHO_NOTE_END), want);
 	T_EQ(rig.notes[TACHO_NOTE_POLICY], 1);
 	tacho_sched_close(rig.sched, NULL);
 	T_OK(is_free(rig.kids[0]) && is_free(rig.kids[1]));
