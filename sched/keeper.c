@@ -29,6 +29,7 @@
 #include "kernel/procs.h"
 
 #define GRACE_NS 2000000000ull /* from SIGTERM to SIGKILL */
+#define MAX_TOLD 4096u /* children that SIGTERM is sent to; more have to wait for SIGKILL */
 #define LIMIT_NS 3000000000ull /* then it goes, whatever is left: the kernel cannot end it either */
 
 struct running {
@@ -42,6 +43,8 @@ struct keeper {
 	const char *output;
 	int fd;
 	struct running *running; /* by job */
+	int told[MAX_TOLD]; /* children that have been sent SIGTERM */
+	size_t nr_told;
 };
 
 /* Whoever reads it may be slow: wait. If he is gone, poll will say so. */
@@ -72,7 +75,9 @@ static int output_set(const struct keeper *keeper, const struct tacho_launch_job
 		if ((size_t)snprintf(path, sizeof(path), "%s/%s.out", keeper->output, job->label) >=
 		    sizeof(path))
 			return ENAMETOOLONG;
-		out = open(path, O_WRONLY | O_CREAT | O_APPEND | (first ? O_TRUNC : 0), 0644);
+		/* a link that somebody else put there is not followed */
+		out = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | (first ? O_TRUNC : 0),
+			   0644);
 	}
 	if (out < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
 		return errno;
@@ -187,8 +192,23 @@ static int parent_of(int pid)
 	return tacho_procs_read("/proc", pid, pid, 0, &proc) ? 0 : proc.ppid;
 }
 
+/* Once: many a program takes a second one for impatience, and leaves its work undone. */
+static void child_terminate(struct keeper *keeper, int pid)
+{
+	size_t i;
+
+	for (i = 0; i < keeper->nr_told; i++)
+		if (keeper->told[i] == pid)
+			return;
+	if (i == MAX_TOLD)
+		return;
+	keeper->told[keeper->nr_told++] = pid;
+	(void)kill(pid, SIGTERM);
+	(void)kill(pid, SIGCONT); /* the stopped hear nothing else */
+}
+
 /* Our children: programs, and what programs that have ended left to us. */
-static void children_signal(int sig)
+static void children_end(struct keeper *keeper, int sig)
 {
 	int self = getpid(), pid;
 	struct dirent *entry;
@@ -196,7 +216,11 @@ static void children_signal(int sig)
 
 	while (proc && (entry = readdir(proc))) {
 		pid = (int)strtol(entry->d_name, NULL, 10);
-		if (pid > 0 && parent_of(pid) == self)
+		if (pid <= 0 || parent_of(pid) != self)
+			continue;
+		if (sig == SIGTERM)
+			child_terminate(keeper, pid);
+		else
 			(void)kill(pid, sig);
 	}
 	if (proc)
@@ -222,14 +246,12 @@ static void all_end(struct keeper *keeper)
 	uint64_t start = tacho_live_now(), passed = 0;
 
 	groups_signal(keeper, SIGTERM);
-	groups_signal(keeper, SIGCONT); /* the stopped hear nothing else */
-	children_signal(SIGTERM);
+	groups_signal(keeper, SIGCONT);
 	while (reap(keeper) && passed < LIMIT_NS) {
 		passed = tacho_live_now() - start;
-		if (passed > GRACE_NS) {
+		if (passed > GRACE_NS)
 			groups_signal(keeper, SIGKILL);
-			children_signal(SIGKILL);
-		}
+		children_end(keeper, passed > GRACE_NS ? SIGKILL : SIGTERM);
 		nanosleep(&tick, NULL);
 	}
 }
