@@ -10,11 +10,13 @@
  * sched.c; the mould is read by sched/mould.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "sched/workload.h"
 #include "sched_logs.h"
@@ -75,14 +77,12 @@ static double seconds(const struct sched_logs *logs, uint64_t time_ns)
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-static void complain(struct sched_logs *logs, struct log_file *file, int error)
+static void complain(const struct sched_logs *logs, const struct log_file *file, int error,
+		     const char *what)
 {
 	char line[4352];
 
-	snprintf(line, sizeof(line), "%s: %s: no more is written there", file->path,
-		 strerror(error));
-	fclose(file->file);
-	file->file = NULL;
+	snprintf(line, sizeof(line), "%s: %s: %s", file->path, strerror(error), what);
 	if (logs->options.complain)
 		logs->options.complain(logs->options.arg, line);
 }
@@ -98,26 +98,53 @@ __attribute__((format(printf, 3, 4))) static void put(struct sched_logs *logs, e
 		return;
 	va_start(ap, fmt);
 	errno = 0;
-	if (vfprintf(file->file, fmt, ap) < 0 || ferror(file->file))
-		complain(logs, file, errno ? errno : EIO);
+	if (vfprintf(file->file, fmt, ap) < 0 || ferror(file->file)) {
+		complain(logs, file, errno ? errno : EIO, "no more is written there");
+		fclose(file->file);
+		file->file = NULL;
+	}
 	va_end(ap);
+}
+
+/*
+ * Emptied, or made. Of links that somebody has put there only one to a device is followed, as to
+ * /dev/null: not one to a file, which may be anybody's. A descriptor or -errno.
+ */
+static int path_open(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	struct stat stat;
+
+	if (fd >= 0 || errno != ELOOP)
+		return fd < 0 ? -errno : fd;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &stat) || S_ISREG(stat.st_mode)) {
+		close(fd);
+		return -ELOOP;
+	}
+	return fd;
 }
 
 static int file_open(struct sched_logs *logs, enum which which, const char *name, char *why,
 		     size_t why_size)
 {
 	struct log_file *file = &logs->files[which];
-	int error = 0;
+	int fd = -ENAMETOOLONG;
 
 	if ((size_t)snprintf(file->path, sizeof(file->path), "%s/%s", logs->options.directory,
-			     name) >= sizeof(file->path))
-		error = ENAMETOOLONG;
-	else
-		file->file = fopen(file->path, "we");
+			     name) < sizeof(file->path))
+		fd = path_open(file->path);
+	if (fd >= 0)
+		file->file = fdopen(fd, "w");
 	if (!file->file) {
-		error = error ? error : errno;
-		snprintf(why, why_size, "%s: %s", file->path, strerror(error));
-		return -error;
+		int error = fd < 0 ? fd : -errno;
+
+		if (fd >= 0)
+			close(fd);
+		snprintf(why, why_size, "%s: %s", file->path, strerror(-error));
+		return error;
 	}
 	setvbuf(file->file, NULL, _IOLBF, 4096);
 	return 0;
@@ -192,8 +219,8 @@ void sched_logs_close(struct sched_logs *logs)
 	if (!logs)
 		return;
 	for (i = 0; i < NR_FILES; i++)
-		if (logs->files[i].file && fclose(logs->files[i].file) && logs->options.complain)
-			logs->options.complain(logs->options.arg, logs->files[i].path);
+		if (logs->files[i].file && fclose(logs->files[i].file))
+			complain(logs, &logs->files[i], errno, "its last lines may be missing");
 	tacho_workload_close(logs->workload);
 	free(logs->threads);
 	free(logs->load);
