@@ -16,7 +16,7 @@ enum { OPT_ASCII = 256, OPT_PROCESS, OPT_REPORT };
 
 static const struct ui_option options[] = {
 	{ "process", OPT_PROCESS, NULL, "show an instrumented program instead" },
-	{ "report", OPT_REPORT, "FILE", "the scheduler's report [/tmp/tacho-demo.html]" },
+	{ "report", OPT_REPORT, "FILE", "the report [tacho-demo.html in TMPDIR or /tmp]" },
 	{ "ascii", OPT_ASCII, NULL, "no characters beyond ASCII" },
 	{ 0 },
 };

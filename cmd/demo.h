@@ -29,7 +29,7 @@ extern const struct ui_verb demo_verb; /* demo.c */
 int demo_process(const char *program);
 
 /*
- * demo_mix.c: measured without and with the scheduler. report: where to, NULL: below /tmp. The exit
+ * demo_mix.c: measured without and with the scheduler. report: where to, NULL: in TMPDIR, or /tmp. The exit
  * status; -EPERM or -EOPNOTSUPP: this user, or this kernel, cannot, and why is in one line.
  */
 int demo_mix(const char *report, bool ascii, char *why, size_t why_size);
