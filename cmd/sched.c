@@ -48,7 +48,8 @@ struct run {
 	char first_text[300];
 	char words[1000]; /* how we were called, for the report */
 	char wrong[300]; /* why the scheduler cannot go on; empty: it can */
-	bool utf8, quit;
+	char later[1200]; /* lines, for when the picture is gone */
+	bool utf8, quit, has_screen;
 };
 
 /* --- what happened -------------------------------------------------------------------------- */
@@ -131,8 +132,13 @@ static void on_job(void *arg, const struct sched_job *job)
 
 static void on_complaint(void *arg, const char *line)
 {
-	(void)arg;
-	ui_fail(&sched_verb, "%s", line);
+	struct run *run = arg;
+	size_t len = strlen(run->later);
+
+	if (run->has_screen)
+		snprintf(run->later + len, sizeof(run->later) - len, "%s\n", line);
+	else
+		ui_fail(&sched_verb, "%s", line);
 }
 
 /* --- the command ---------------------------------------------------------------------------- */
@@ -281,15 +287,24 @@ static void timer_set(struct run *run, int64_t now)
 	timerfd_settime(run->timer, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
+/* What is wrong is said when all is undone. */
+static void give_up(struct run *run, int error, const char *words)
+{
+	run->why = "error";
+	snprintf(run->wrong, sizeof(run->wrong), "%s",
+		 words && words[0] ? words : strerror(-error));
+}
+
 /* What ends it, if anything does. */
 static const char *why_end(struct run *run, int64_t now)
 {
-	int jobs = run->jobs ? sched_jobs_round(run->jobs) : 0;
+	char why[300] = "";
+	int jobs = run->jobs ? sched_jobs_round(run->jobs, why, sizeof(why)) : 0;
 
+	if (!run->why && jobs < 0)
+		give_up(run, jobs, why);
 	if (run->why)
 		return run->why;
-	if (jobs < 0)
-		return "error";
 	if (jobs > 0)
 		return "jobs";
 	if (ui_stop || run->quit)
@@ -297,16 +312,6 @@ static const char *why_end(struct run *run, int64_t now)
 	if (command_ended(run, WNOHANG))
 		return "command";
 	return now >= run->end_ns ? "time" : NULL;
-}
-
-/* What is wrong is said when all is undone. */
-static void give_up(struct run *run, int error)
-{
-	const char *words = tacho_sched_error(run->sched);
-
-	run->why = "error";
-	snprintf(run->wrong, sizeof(run->wrong), "%s",
-		 words && words[0] ? words : strerror(-error));
 }
 
 /* Until something ends it: run->why. */
@@ -318,7 +323,7 @@ static void follow(struct run *run)
 	while (!run->why) {
 		error = tacho_sched_round(run->sched);
 		if (error) {
-			give_up(run, error);
+			give_up(run, error, tacho_sched_error(run->sched));
 			break;
 		}
 		now = ui_now_ns();
@@ -332,7 +337,7 @@ static void follow(struct run *run)
 		timer_set(run, now);
 		error = tacho_sched_wait(run->sched, run->wake);
 		if (error < 0 && error != -EINTR)
-			give_up(run, error);
+			give_up(run, error, tacho_sched_error(run->sched));
 	}
 }
 
@@ -358,7 +363,8 @@ static int files_open(struct run *run)
 						 .nr_nodes =
 							 tacho_sched_topology(run->sched)->nr_nodes,
 						 .start_ns = run->start_ns,
-						 .complain = on_complaint };
+						 .complain = on_complaint,
+						 .arg = run };
 	const struct sched_report_options report = { .command = run->words,
 						     .policy = choice->options.policy,
 						     .topology = choice->options.topology,
@@ -423,7 +429,7 @@ static int schedule(struct run *run)
 {
 	struct sched_end end = { .why = "error", .dry_run = run->choice->options.dry_run };
 	int status = files_open(run), error, files;
-	bool has_screen = false, has_files = !status;
+	bool has_files = !status;
 
 	if (has_files && run->first.text)
 		tell(run, &run->first);
@@ -435,7 +441,7 @@ static int schedule(struct run *run)
 		status = command_start(run);
 	if (!status && run->live) {
 		error = screen_open();
-		has_screen = !error;
+		run->has_screen = !error;
 		if (error)
 			status = ui_fail(&sched_verb, "the terminal: %s", strerror(-error));
 	}
@@ -450,8 +456,10 @@ static int schedule(struct run *run)
 	} else {
 		run->why = "error";
 	}
-	if (run->live && has_screen)
+	if (run->has_screen)
 		screen_close();
+	run->has_screen = false;
+	ui_fail_lines(&sched_verb, run->later);
 	tacho_sched_totals(run->sched, &end.totals);
 	tacho_sched_close(run->sched, &end.restored);
 	end.why = run->why;
@@ -477,6 +485,7 @@ static int run_all(struct run *run)
 						.seed = choice->seed,
 						.output = choice->logs,
 						.tell = on_job,
+						.complain = on_complaint,
 						.arg = run };
 	char why[300] = "";
 	int error, status = UI_DONE;
@@ -501,7 +510,7 @@ static int run_all(struct run *run)
 	return ui_finish(&sched_verb, UI_DONE);
 }
 
-static void run_init(struct run *run, struct sched_choice *choice)
+static int run_init(struct run *run, struct sched_choice *choice)
 {
 	struct tacho_sched_options *options = &choice->options;
 
@@ -522,6 +531,10 @@ static void run_init(struct run *run, struct sched_choice *choice)
 		run->live = sched_live_new(run->start_ns);
 	run->wake = epoll_create1(EPOLL_CLOEXEC);
 	run->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (run->wake < 0 || run->timer < 0)
+		return ui_fail(&sched_verb, "nothing to wait with: %s", strerror(errno));
+	ui_catch_signals();
+	return UI_DONE;
 }
 
 static int policies_list(const struct sched_choice *choice)
@@ -548,9 +561,6 @@ static int restore(const struct sched_choice *choice)
 
 	error = tacho_ledger_restore(TACHO_LEDGER_FILE, &tacho_world_real, &owner, &undone, why,
 				     sizeof(why));
-	if (error == -EBUSY && !why[0])
-		snprintf(why, sizeof(why), "process %d schedules: end it, and it undoes all itself",
-			 owner);
 	if (error && error != -ENOENT)
 		return ui_fail(&sched_verb, "%s", why[0] ? why : strerror(-error));
 	if (choice->json)
@@ -588,9 +598,9 @@ int sched_main(int argc, char **argv)
 	} else if (status == ~0 && choice.restore) {
 		status = restore(&choice);
 	} else if (status == ~0) {
-		run_init(&run, &choice);
-		ui_catch_signals();
-		status = run_all(&run);
+		status = run_init(&run, &choice);
+		if (!status)
+			status = run_all(&run);
 		sched_jobs_close(run.jobs);
 		sched_logs_close(run.logs);
 		sched_report_close(run.report);

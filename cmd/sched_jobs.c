@@ -6,6 +6,7 @@
  * all files before anything is started: with an error in one of them nothing is. What became of a
  * program is told to whoever writes it down. Called by sched.c. Section 2 of paper 003 (Clavis).
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,7 @@ struct sched_jobs {
 	struct rank *ranks; /* of threads that run */
 	size_t nr_ranks, rank_room;
 	double next_play; /* seconds of the launch file; < 0: never */
+	bool has_complained;
 };
 
 /* --- what became of a program --------------------------------------------------------------- */
@@ -105,6 +107,21 @@ static void bound_of(const struct sched_jobs *jobs, const struct tacho_launch_th
 				tacho_cpus_add(bound, topology->cpus[i].id);
 }
 
+/* Of the first one only; a thread that has ended already is nobody's loss. */
+static void unplaced_say(struct sched_jobs *jobs, const struct tacho_launch_job *job,
+			 uint32_t index, int error)
+{
+	char line[300];
+
+	if (!error || error == -ESRCH || jobs->has_complained)
+		return;
+	jobs->has_complained = true;
+	snprintf(line, sizeof(line), "%s, thread %u: it cannot be placed, nor others maybe: %s",
+		 job->label, index, strerror(-error));
+	if (jobs->choice.complain)
+		jobs->choice.complain(jobs->choice.arg, line);
+}
+
 static void on_thread(void *arg, const struct tacho_launch_job *job, int pid, int tid,
 		      uint32_t index)
 {
@@ -114,14 +131,17 @@ static void on_thread(void *arg, const struct tacho_launch_job *job, int pid, in
 	const struct tacho_launch_thread *line = tacho_launch_thread(job, index);
 	struct sched_jobs *jobs = arg;
 	struct tacho_cpus bound;
+	int error;
 
-	/* a thread that has ended already is nobody's loss */
 	bound_of(jobs, line, &bound);
-	tacho_sched_launched(jobs->sched, tid, &bound, line ? line->priority : 0);
+	error = tacho_sched_launched(jobs->sched, tid, &bound, line ? line->priority : 0);
+	if (line)
+		unplaced_say(jobs, job, index, error);
 	rank_add(jobs, pid, tid, line ? line->priority : 0);
 	if (jobs->player) {
-		tacho_mould_thread(jobs->player, job->label, pid, tid, index,
-				   tacho_jobs_seconds(jobs->jobs));
+		error = tacho_mould_thread(jobs->player, job->label, pid, tid, index,
+					   tacho_jobs_seconds(jobs->jobs));
+		unplaced_say(jobs, job, index, error);
 		jobs->next_play = 0;
 	}
 	tell(jobs, job, &what);
@@ -162,16 +182,9 @@ static void on_bind(void *arg, int tid, const struct tacho_cpus *cpus)
 /* A line for each error in a file. */
 static int errors_say(const char *file, const char *errors, int error)
 {
-	const char *line = errors, *end;
-
 	if (!errors || !errors[0])
 		return ui_fail(&sched_verb, "%s: %s", file, strerror(-error));
-	for (; *line; line = *end ? end + 1 : end) {
-		end = strchrnul(line, '\n');
-		if (end > line)
-			ui_fail(&sched_verb, "%.*s", (int)(end - line), line);
-	}
-	return UI_FAILED;
+	return ui_fail_lines(&sched_verb, errors);
 }
 
 int sched_jobs_open(struct sched_jobs **out, const struct sched_jobs_choice *choice)
@@ -251,17 +264,14 @@ int sched_jobs_start(struct sched_jobs *jobs, struct tacho_sched *sched)
 	return UI_DONE;
 }
 
-int sched_jobs_round(struct sched_jobs *jobs)
+int sched_jobs_round(struct sched_jobs *jobs, char *why, size_t why_size)
 {
-	char why[200] = "";
 	double now;
 	int result;
 
-	result = tacho_jobs_round(jobs->jobs, why, sizeof(why));
-	if (result < 0) {
-		ui_fail(&sched_verb, "%s", why[0] ? why : strerror(-result));
-		return -1;
-	}
+	result = tacho_jobs_round(jobs->jobs, why, why_size);
+	if (result < 0)
+		return result;
 	now = tacho_jobs_seconds(jobs->jobs);
 	if (jobs->player && jobs->next_play >= 0 && now >= jobs->next_play)
 		jobs->next_play = tacho_mould_play(jobs->player, now);

@@ -93,6 +93,8 @@ struct sched_jobs_choice {
 	unsigned runs, seed;
 	const char *output; /* directory, or NULL */
 	void (*tell)(void *arg, const struct sched_job *job);
+	/* A thread cannot be placed as a file says: one line, once. */
+	void (*complain)(void *arg, const char *line);
 	void *arg;
 };
 
@@ -105,10 +107,10 @@ bool sched_jobs_bind(const struct sched_jobs *jobs);
 /* From now on the programs start when it is their time. The exit status, as above. */
 int sched_jobs_start(struct sched_jobs *jobs, struct tacho_sched *sched);
 /*
- * Do what is due. 0; 1: all have run often enough; -1: a program could not be started, which has
- * been said.
+ * Do what is due. 0; 1: all have run often enough; -errno: a program could not be started, why says
+ * which.
  */
-int sched_jobs_round(struct sched_jobs *jobs);
+int sched_jobs_round(struct sched_jobs *jobs, char *why, size_t why_size);
 int sched_jobs_fd(const struct sched_jobs *jobs);
 /* Seconds until sched_jobs_round is due; < 0: only when the descriptor can be read. */
 double sched_jobs_next(const struct sched_jobs *jobs);

@@ -164,6 +164,18 @@ int ui_fail(const struct ui_verb *verb, const char *fmt, ...)
 	return UI_FAILED;
 }
 
+int ui_fail_lines(const struct ui_verb *verb, const char *text)
+{
+	const char *end;
+
+	for (; *text; text = *end ? end + 1 : end) {
+		end = strchrnul(text, '\n');
+		if (end > text)
+			ui_fail(verb, "%.*s", (int)(end - text), text);
+	}
+	return UI_FAILED;
+}
+
 int ui_usage(const struct ui_verb *verb, const char *fmt, ...)
 {
 	char more[64];

@@ -58,6 +58,8 @@ extern int ui_index;
 int ui_fail(const struct ui_verb *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int ui_usage(const struct ui_verb *verb, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* ui_fail for each line of text. */
+int ui_fail_lines(const struct ui_verb *verb, const char *text);
 
 /* A number that is all of text and within the limits; false otherwise. */
 bool ui_number(const char *text, uint64_t min, uint64_t max, uint64_t *number);
