@@ -36,6 +36,7 @@
 #include "analysis.h"
 #include "bench.h"
 #include "channel.h"
+#include "sched/world.h"
 
 #define SWITCHES   50000u /* per second, busy */
 #define EVENTS	   400000u /* per second, very busy */
@@ -246,20 +247,12 @@ static int measure_floor(const struct top_case *c, struct sample *sample, char *
 
 /* --- tacho top ---------------------------------------------------------------------------- */
 
-/* Nanoseconds that a process has run so far. */
+/* Nanoseconds that a process of one thread has run so far. */
 static uint64_t process_ns(pid_t pid)
 {
-	unsigned long long ns = 0;
-	char path[48];
-	FILE *file;
+	struct tacho_world_work work;
 
-	snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)pid);
-	file = fopen(path, "re");
-	if (file && fscanf(file, "%llu", &ns) != 1)
-		ns = 0;
-	if (file)
-		fclose(file);
-	return ns;
+	return tacho_world_real.work(NULL, pid, pid, &work) ? 0 : work.run_ns;
 }
 
 static pid_t command_start(const struct top_case *c, const char *path, int *out)

@@ -24,26 +24,17 @@
 
 void picture_escape(FILE *file, const char *text)
 {
-	for (; *text; text++)
-		switch (*text) {
-		case '<':
-			fputs("&lt;", file);
-			break;
-		case '>':
-			fputs("&gt;", file);
-			break;
-		case '&':
-			fputs("&amp;", file);
-			break;
-		case '"':
-			fputs("&quot;", file);
-			break;
-		case '\'':
-			fputs("&#39;", file);
-			break;
-		default:
+	static const char marks[] = "<>&\"'";
+	static const char *const escapes[] = { "&lt;", "&gt;", "&amp;", "&quot;", "&#39;" };
+	const char *mark;
+
+	for (; *text; text++) {
+		mark = strchr(marks, *text);
+		if (mark)
+			fputs(escapes[mark - marks], file);
+		else
 			fputc(*text, file);
-		}
+	}
 }
 
 /* Hues that follow each other by the golden angle are far from each other. */
