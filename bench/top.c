@@ -247,14 +247,6 @@ static int measure_floor(const struct top_case *c, struct sample *sample, char *
 
 /* --- tacho top ---------------------------------------------------------------------------- */
 
-/* Nanoseconds that a process of one thread has run so far. */
-static uint64_t process_ns(pid_t pid)
-{
-	struct tacho_world_work work;
-
-	return tacho_world_real.work(NULL, pid, pid, &work) ? 0 : work.run_ns;
-}
-
 static pid_t command_start(const struct top_case *c, const char *path, int *out)
 {
 	char tables[16];
@@ -319,7 +311,7 @@ static int command_read(FILE *file, pid_t pid, struct sample *sample)
 			continue;
 		if (tables++ == 0) {
 			start = bench_monotonic_ns();
-			first = process_ns(pid);
+			first = tacho_world_run(pid, pid);
 			switches = bench_switches();
 		} else {
 			rows += rate_parse(own);
@@ -328,7 +320,7 @@ static int command_read(FILE *file, pid_t pid, struct sample *sample)
 		sample->lost = lost_parse(line);
 	}
 	seconds = (double)(bench_monotonic_ns() - start) / 1e9;
-	sample->percent = (double)(process_ns(pid) - first) / (seconds * 1e7);
+	sample->percent = (double)(tacho_world_run(pid, pid) - first) / (seconds * 1e7);
 	sample->rows = rows / (TOP_TABLES - 1);
 	sample->switches = (double)(bench_switches() - switches) / seconds;
 	return tables;

@@ -75,14 +75,6 @@ struct demo {
 
 /* --- where they run ------------------------------------------------------------------------- */
 
-/* Nanoseconds that a program of the mix has run so far; 0: it is gone, or nobody counts. */
-static uint64_t ran_ns(const struct demo_task *task)
-{
-	struct tacho_world_work work;
-
-	return tacho_world_real.work(NULL, task->pid, task->pid, &work) ? 0 : work.run_ns;
-}
-
 /* The place of a CPU in the picture; DEMO_CPUS: there is no more room. */
 static uint32_t cpu_place(struct demo_picture *picture, uint32_t cpu)
 {
@@ -118,7 +110,7 @@ static void sample(struct demo *demo)
 	for (i = 0; i < demo->mix.nr_tasks; i++) {
 		const struct demo_task *task = &demo->mix.tasks[i];
 
-		ran = ran_ns(task);
+		ran = tacho_world_run(task->pid, task->pid);
 		cpu = tacho_world_last_cpu(task->pid, task->pid);
 		if (!ran || cpu < 0)
 			continue;
@@ -145,8 +137,11 @@ static void used_read(const struct demo *demo, struct used *used)
 			    (double)sysconf(_SC_CLK_TCK);
 	if (stat)
 		fclose(stat);
-	for (i = 0; i < demo->mix.nr_tasks; i++)
-		used->ours += (double)ran_ns(&demo->mix.tasks[i]) / 1e9;
+	for (i = 0; i < demo->mix.nr_tasks; i++) {
+		const int pid = demo->mix.tasks[i].pid;
+
+		used->ours += (double)tacho_world_run(pid, pid) / 1e9;
+	}
 }
 
 /* The picture of what was since the last one. */

@@ -34,7 +34,6 @@ struct tacho_world_task {
 struct tacho_world_work {
 	uint64_t bytes; /* read and written: rchar + wchar of /proc/TID/io */
 	uint64_t calls; /* syscr + syscw */
-	uint64_t run_ns, wait_ns; /* of schedstat; of a process: of all its tasks that are there */
 };
 
 struct tacho_world {
@@ -59,10 +58,7 @@ struct tacho_world {
 	 */
 	int (*cpuset)(void *arg, int pid, uint64_t start, const char *path, char *from,
 		      size_t size);
-	/*
-	 * tid 0: of the whole process, which looks at each task for run_ns and wait_ns. What the
-	 * kernel does not count is 0.
-	 */
+	/* tid 0: of the whole process. What the kernel does not count is 0. */
 	int (*work)(void *arg, int pid, int tid, struct tacho_world_work *work);
 	/*
 	 * A number that is the same as before if no task was born meanwhile: cheap. NULL: not
@@ -77,6 +73,8 @@ extern const struct tacho_world tacho_world_real;
 
 /* The CPU on which a thread of that process runs, or ran last; -ESRCH: it is gone. */
 int tacho_world_last_cpu(int pid, int tid);
+/* Nanoseconds that a task has run so far; 0: it is gone, or the kernel does not count. */
+uint64_t tacho_world_run(int pid, int tid);
 
 /*
  * "0-3,8" as in cpuset files, to the end or to a newline. -EINVAL: it is no such list, -ERANGE: a

@@ -13,7 +13,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -321,39 +320,26 @@ static uint64_t value_of(const char *text, const char *name)
 	return found ? strtoull(found + strlen(name), NULL, 10) : 0;
 }
 
-static int run_add(int pid, int tid, struct tacho_world_work *work)
-{
-	uint64_t run, wait;
-	char text[128];
-	int err = read_of(pid, tid, "schedstat", text, sizeof(text));
-
-	if (err >= 0 && sscanf(text, "%" SCNu64 " %" SCNu64, &run, &wait) == 2) {
-		work->run_ns += run;
-		work->wait_ns += wait;
-	}
-	return err < 0 ? err : 0;
-}
-
 int tacho_w_work(void *arg, int pid, int tid, struct tacho_world_work *work)
 {
 	char text[512];
 	uint64_t start;
-	size_t nr = 0;
-	int *tids = NULL, err;
+	int err = read_of(pid, tid, "io", text, sizeof(text));
 
+	(void)arg;
 	memset(work, 0, sizeof(*work));
-	err = read_of(pid, tid, "io", text, sizeof(text));
-	if (err >= 0) {
-		work->bytes = value_of(text, "rchar: ") + value_of(text, "wchar: ");
-		work->calls = value_of(text, "syscr: ") + value_of(text, "syscw: ");
-	}
-	if (tid) {
-		/* a kernel that counts no times can still say whether it is there */
-		return run_add(pid, tid, work) ? tacho_w_start(tid, &start) : 0;
-	}
-	err = tacho_w_threads(arg, pid, &tids, &nr);
-	for (size_t i = 0; i < nr; i++)
-		(void)run_add(pid, tids[i], work);
-	free(tids);
-	return err;
+	/* a kernel that counts nothing can still say whether it is there */
+	if (err < 0)
+		return tacho_w_start(tid ? tid : pid, &start);
+	work->bytes = value_of(text, "rchar: ") + value_of(text, "wchar: ");
+	work->calls = value_of(text, "syscr: ") + value_of(text, "syscw: ");
+	return 0;
+}
+
+uint64_t tacho_world_run(int pid, int tid)
+{
+	char text[128];
+
+	return read_of(pid, tid, "schedstat", text, sizeof(text)) < 0 ? 0
+								      : strtoull(text, NULL, 10);
 }
