@@ -3,33 +3,9 @@
  * t_policies.c: `affinity` on processors and programs that are made up.
  *
  * The numbers are those of real programs on a machine with two CPUs (what the kernel does by
- * itself, and what became of it). What a policy asks for is done, and it is asked again: what is
- * right must stay as it is, with all numbers changing by a fifth.
+ * itself, and what became of it).
  */
-#include "world_input.h"
-
-static struct world w;
-static struct tacho_runner *runner;
-
-static void start(const char *name, uint32_t nr_cpus, uint32_t per_cache)
-{
-	char why[128];
-
-	tacho_runner_close(runner);
-	runner = NULL;
-	world_cpus(&w, nr_cpus, per_cache);
-	T_EQ(tacho_runner_open(&runner, name, 0, why, sizeof(why)), 0);
-}
-
-/* Ask so often; how many were named the last time. */
-static uint32_t ask(unsigned times)
-{
-	uint32_t nr = 0;
-
-	while (times-- > 0)
-		nr = world_ask(&w, runner);
-	return nr;
-}
+#include "policy_rig.h"
 
 /* Two that exchange bytes over pipes: the kernel has each on a CPU of its own. */
 static void pipe_pair(uint32_t a_cpu, uint32_t b_cpu, uint32_t *a, uint32_t *b)
@@ -58,40 +34,25 @@ static void pair_flies(uint32_t a, uint32_t b)
 	w.sets[w.domains[a].set].together = 0;
 }
 
-/* The plan is done and asked again a hundred times: nothing changes. */
-static void steady(void)
+/* Two that were apart are on one CPU now, because the policy asked for it. */
+static void joined_pair(uint32_t *a, uint32_t *b)
 {
-	struct tacho_policy_place before[W_DOMAINS];
-	uint32_t nr = w.plan.nr;
-
-	memcpy(before, w.place, sizeof(before));
-	w.noise = 0.2;
-	for (unsigned round = 0; round < 100; round++) {
-		world_apply(&w);
-		if (!T_EQ(world_ask(&w, runner), nr))
-			return;
-		for (uint32_t i = 0; i < nr; i++)
-			if (!T_EQ(w.place[i].domain, before[i].domain) ||
-			    !T_EQ(w.place[i].group, before[i].group) ||
-			    !T_OK(tacho_cpus_equal(&w.place[i].cpus, &before[i].cpus)))
-				return;
-	}
-	w.noise = 0;
+	start("affinity", 2, 2);
+	pipe_pair(0, 1, a, b);
+	T_EQ(ask(2), 2);
+	T_EQ(world_where(&w, *a), world_where(&w, *b));
+	world_apply(&w);
 }
 
 T_CASE(a_pair_that_takes_turns_shares_a_cpu)
 {
 	uint32_t a, b;
 
-	start("affinity", 2, 2);
-	pipe_pair(0, 1, &a, &b);
-	T_EQ(ask(2), 2);
-	T_EQ(world_where(&w, a), world_where(&w, b));
+	joined_pair(&a, &b);
 	T_EQ(w.place[0].group, w.place[1].group);
 	T_OK(w.place[0].fact > 0.5 && w.place[0].threshold == 0.05);
 	T_OK(strstr(w.place[0].reason, "16000 wake-ups/s of ping and pong"));
 	printf("     %s\n", w.place[0].reason);
-	world_apply(&w);
 	pair_flies(a, b);
 	T_EQ(ask(1), 2);
 	printf("     %s\n", w.place[0].reason);
@@ -127,9 +88,7 @@ T_CASE(what_is_together_by_itself_is_left_alone)
 	for (uint32_t i = a; i <= d; i++)
 		for (uint32_t cpu = 0; cpu < 2; cpu++)
 			w.on[i][cpu] = cpu == w.domains[i].home;
-	w.noise = 0.2;
-	for (unsigned i = 0; i < 100; i++)
-		T_EQ(ask(1), 0);
+	quiet(100);
 }
 
 T_CASE(one_that_is_apart_goes_where_the_other_is_not)
@@ -184,9 +143,7 @@ T_CASE(overlap_stays_apart)
 	world_on(&w, client, 1, 1);
 	world_pair(&w, server, client, 50000);
 	world_set(&w, (uint32_t[]){ server, client }, 2, 0.55);
-	w.noise = 0.2;
-	for (unsigned i = 0; i < 100; i++)
-		T_EQ(ask(1), 0);
+	quiet(100);
 }
 
 T_CASE(a_star_that_takes_turns)
@@ -199,9 +156,7 @@ T_CASE(a_star_that_takes_turns)
 		world_on(&w, m[i], i % 4, 1);
 		w.domains[m[i]].waits = i ? 2000 : 8000;
 	}
-	for (unsigned i = 1; i < 5; i++)
-		world_pair(&w, m[0], m[i], 4000);
-	world_set(&w, m, 5, 0.1);
+	star(m, 5, 4000, 0.1);
 	T_EQ(ask(2), 5);
 	for (unsigned i = 1; i < 5; i++)
 		T_EQ(world_where(&w, m[i]), world_where(&w, m[0]));
@@ -238,9 +193,7 @@ T_CASE(overlap_shares_a_cache_where_there_are_several)
 		m[i] = world_task(&w, i ? "worker" : "server", 0.7);
 		world_on(&w, m[i], 4 + 4 * i, 1);
 	}
-	world_pair(&w, m[0], m[1], 20000);
-	world_pair(&w, m[0], m[2], 20000);
-	world_set(&w, m, 3, 0.6);
+	star(m, 3, 20000, 0.6);
 	T_EQ(ask(2), 3);
 	for (uint32_t i = 0; i < 4; i++)
 		tacho_cpus_add(&cache, tacho_cpus_next(&w.place[0].cpus, 0) + i);
@@ -314,10 +267,7 @@ T_CASE(what_wants_to_overlap_is_let_go_and_not_taken_back_at_once)
 {
 	uint32_t a, b;
 
-	start("affinity", 2, 2);
-	pipe_pair(0, 1, &a, &b);
-	T_EQ(ask(2), 2);
-	world_apply(&w);
+	joined_pair(&a, &b);
 	pair_flies(a, b);
 	T_EQ(ask(5), 2);
 	/* now both have much to do: they wait for each other */
@@ -336,12 +286,8 @@ T_CASE(less_is_let_go_only_at_half)
 {
 	uint32_t a, b;
 
-	start("affinity", 2, 2);
-	pipe_pair(0, 1, &a, &b);
-	T_EQ(ask(2), 2);
-	world_apply(&w);
-	w.input.nr_sets = w.input.nr_members = 0;
-	w.domains[a].set = w.domains[b].set = NONE;
+	joined_pair(&a, &b);
+	sets_forget();
 	w.pairs[0].rate = 300;
 	T_EQ(ask(200), 2);
 	T_EQ(world_where(&w, a), world_where(&w, b));
@@ -354,24 +300,20 @@ T_CASE(bursts_are_not_followed)
 {
 	uint32_t a, b, hundred = 100;
 
-	start("affinity", 2, 2);
-	pipe_pair(0, 1, &a, &b);
-	T_EQ(ask(2), 2);
-	world_apply(&w);
+	joined_pair(&a, &b);
 	while (hundred-- > 0) {
-		bool quiet = hundred % 25 < 15;
+		bool rests = hundred % 25 < 15;
 
-		w.input.nr_sets = w.input.nr_members = 0;
-		w.domains[a].set = w.domains[b].set = NONE;
-		if (!quiet)
+		sets_forget();
+		if (!rests)
 			world_set(&w, (uint32_t[]){ a, b }, 2, 0);
-		w.pairs[0].rate = quiet ? 0 : 100000;
+		w.pairs[0].rate = rests ? 0 : 100000;
 		T_EQ(ask(1), 2);
 		T_EQ(world_where(&w, a), world_where(&w, b));
 	}
 	/* but who computes now is let go at once */
-	w.input.nr_sets = w.input.nr_members = w.input.nr_pairs = 0;
-	w.domains[a].set = w.domains[b].set = NONE;
+	sets_forget();
+	w.input.nr_pairs = 0;
 	w.domains[a].service = w.domains[a].wait = 0.5;
 	w.domains[b].service = w.domains[b].wait = 0.5;
 	T_EQ(ask(1), 0);
@@ -421,7 +363,7 @@ T_CASE(one_of_the_neighbours_that_matters_little_is_no_obstacle)
 	pipe_pair(0, 1, &a, &b);
 	c = world_task(&w, "kernel", 0.01);
 	w.domains[c].flags = TACHO_D_SYSTEM;
-	w.input.nr_sets = w.input.nr_members = 0;
+	sets_forget();
 	world_pair(&w, a, c, 600);
 	world_set(&w, (uint32_t[]){ a, b, c }, 3, 0.01);
 	T_EQ(ask(2), 2);
@@ -446,14 +388,13 @@ T_CASE(a_member_that_comes_or_goes_does_not_change_the_name)
 	group = w.place[0].group;
 	T_EQ(group, 100);
 	world_apply(&w);
-	w.input.nr_sets = w.input.nr_members = 0;
+	sets_forget();
 	world_set(&w, m, 4, 0.05);
 	T_EQ(ask(1), 4);
 	for (unsigned i = 0; i < 4; i++)
 		T_EQ(w.place[i].group, group);
 	world_apply(&w);
-	w.input.nr_sets = w.input.nr_members = 0;
-	w.domains[m[0]].set = NONE;
+	sets_forget();
 	world_set(&w, m + 1, 3, 0.05);
 	w.pairs[0].a = m[1];
 	w.pairs[0].b = m[2];
@@ -533,8 +474,7 @@ T_CASE(nothing_at_all)
 		T_EQ(tacho_runner_decide(runner, &w.input, &w.plan, why, sizeof(why)), 0);
 		T_EQ(w.plan.nr, 0);
 	}
-	tacho_runner_close(runner);
-	runner = NULL;
+	stop();
 }
 
 T_MAIN

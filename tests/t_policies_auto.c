@@ -2,32 +2,9 @@
 /*
  * t_policies_auto.c: the other policies, and the one that chooses among them.
  *
- * Inputs are made up, as in t_policies.c. What is asked for is done, and asked again under noise:
- * nothing may change then.
+ * Inputs are made up, as in t_policies.c.
  */
-#include "world_input.h"
-
-static struct world w;
-static struct tacho_runner *runner;
-
-static void start(const char *name, uint32_t nr_cpus, uint32_t per_cache)
-{
-	char why[128];
-
-	tacho_runner_close(runner);
-	runner = NULL;
-	world_cpus(&w, nr_cpus, per_cache);
-	T_EQ(tacho_runner_open(&runner, name, 0, why, sizeof(why)), 0);
-}
-
-static uint32_t ask(unsigned times)
-{
-	uint32_t nr = 0;
-
-	while (times-- > 0)
-		nr = world_ask(&w, runner);
-	return nr;
-}
+#include "policy_rig.h"
 
 static uint32_t hog(const char *name, uint32_t cpu, double service, double wait)
 {
@@ -36,28 +13,6 @@ static uint32_t hog(const char *name, uint32_t cpu, double service, double wait)
 	world_on(&w, i, cpu, 1);
 	w.domains[i].wait = wait;
 	return i;
-}
-
-/* Placed and asked again with noise: the same domains on the same CPUs. */
-static void steady(void)
-{
-	struct tacho_policy_plan before = w.plan;
-	struct tacho_policy_place place[W_DOMAINS];
-
-	memcpy(place, w.place, sizeof(place));
-	w.noise = 0.2;
-	for (unsigned round = 0; round < 100; round++) {
-		world_apply(&w);
-		if (!T_EQ(world_ask(&w, runner), before.nr))
-			break;
-		for (uint32_t i = 0; i < before.nr; i++) {
-			const struct tacho_policy_place *now = world_named(&w, place[i].domain);
-
-			if (!T_OK(now && tacho_cpus_equal(&now->cpus, &place[i].cpus)))
-				return;
-		}
-	}
-	w.noise = 0;
 }
 
 /* --- balance ---------------------------------------------------------------------------------- */
@@ -109,9 +64,7 @@ T_CASE(balance_leaves_alone)
 	(void)hog("a", 0, 0.5, 0.5);
 	(void)hog("b", 0, 0.5, 0.5);
 	(void)hog("c", 1, 1, 0);
-	w.noise = 0.2;
-	for (unsigned i = 0; i < 100; i++)
-		T_EQ(ask(1), 0);
+	quiet(100);
 	start("balance", 2, 2); /* those that may not be moved, or compute nothing */
 	for (unsigned i = 0; i < 4; i++) {
 		uint32_t it = hog("fixed", 0, 0.25, 0.75);
@@ -150,9 +103,7 @@ T_CASE(gang_members_have_cpus_of_their_own_in_one_cache)
 		m[i] = world_task(&w, "player", 0.7);
 		world_on(&w, m[i], i * 4, 1);
 	}
-	for (unsigned i = 1; i < 4; i++)
-		world_pair(&w, m[0], m[i], 3000);
-	world_set(&w, m, 4, 0.7);
+	star(m, 4, 3000, 0.7);
 	T_EQ(ask(2), 0);
 	T_EQ(ask(1), 4);
 	printf("     %s\n", w.place[0].reason);
@@ -178,9 +129,7 @@ T_CASE(gang_leaves_alone)
 	start("gang", 2, 2);
 	for (unsigned i = 0; i < 4; i++)
 		m[i] = world_task(&w, "many", 0.5);
-	for (unsigned i = 1; i < 4; i++)
-		world_pair(&w, m[0], m[i], 3000);
-	world_set(&w, m, 4, 0.9);
+	star(m, 4, 3000, 0.9);
 	T_EQ(ask(10), 0); /* more than there are CPUs */
 	w.sets[0].nr = 2;
 	w.sets[0].together = 0.05;
@@ -253,9 +202,7 @@ T_CASE(spread_leaves_alone_what_is_apart)
 
 	mix(2, 2, d);
 	world_on(&w, d[1], 1, 1);
-	w.noise = 0.2;
-	for (unsigned i = 0; i < 100; i++)
-		T_EQ(ask(1), 0);
+	quiet(100);
 	mix(2, 2, d); /* one devil has nobody to be kept apart from */
 	w.domains[d[1]].intensity = 0;
 	T_EQ(ask(30), 0);
@@ -324,10 +271,8 @@ T_CASE(observe_asks_for_nothing)
 {
 	uint32_t d[2];
 
-	mix(2, 2, d);
-	start("observe", 2, 2);
-	(void)hog("a", 0, 0.5, 0.5);
-	(void)hog("b", 0, 0.5, 0.5);
+	mix(2, 2, d); /* something to be done for several of the others */
+	policy_open("observe");
 	T_EQ(ask(30), 0);
 }
 
@@ -378,8 +323,7 @@ T_CASE(auto_spreads_over_caches_only)
 		mix(8, 8 / caches, d);
 		for (unsigned i = 0; i < 4; i++)
 			w.domains[i].wait = 0;
-		tacho_runner_close(runner);
-		T_EQ(tacho_runner_open(&runner, "auto", 0, NULL, 0), 0);
+		policy_open("auto");
 		T_EQ(ask(60), caches == 1 ? 0 : 2);
 	}
 }
@@ -392,31 +336,22 @@ T_CASE(auto_does_nothing_where_nothing_is_to_be_won)
 	start("auto", 2, 2); /* a build: many short ones */
 	for (unsigned i = 0; i < 8; i++)
 		(void)hog("cc1", i % 2, 0.25, 0.75);
-	w.noise = 0.2;
-	for (unsigned i = 0; i < 200; i++)
-		T_EQ(ask(1), 0);
+	quiet(200);
 	start("auto", 2, 2); /* a data base and many clients */
 	for (unsigned i = 0; i < 6; i++) {
 		m[i] = hog(i ? "postgres" : "pgbench", i % 2, 0.3, 0.4);
 		w.domains[m[i]].waits = 5000;
 	}
-	for (unsigned i = 1; i < 6; i++)
-		world_pair(&w, m[0], m[i], 6000);
-	world_set(&w, m, 6, 0.7);
-	w.noise = 0.2;
-	for (unsigned i = 0; i < 200; i++)
-		T_EQ(ask(1), 0);
+	star(m, 6, 6000, 0.7);
+	quiet(200);
 	start("auto", 2, 2); /* redis with fifty clients */
 	a = hog("redis-server", 0, 0.9, 0.05);
 	b = hog("redis-benchmark", 1, 0.8, 0.05);
 	w.domains[a].waits = w.domains[b].waits = 9000;
 	world_pair(&w, a, b, 18000);
 	world_set(&w, (uint32_t[]){ a, b }, 2, 0.7);
-	w.noise = 0.2;
-	for (unsigned i = 0; i < 200; i++)
-		T_EQ(ask(1), 0);
-	tacho_runner_close(runner);
-	runner = NULL;
+	quiet(200);
+	stop();
 }
 
 T_MAIN
