@@ -2,196 +2,10 @@
 /*
  * t_sched.c: the scheduler on this machine, with processes that talk to each other.
  *
- * No time is asserted: what must happen is waited for, at most WAIT_S seconds; what must not happen
- * is looked for during a second or so. Needs root, eBPF and two CPUs.
+ * What must happen is waited for; what must not happen is looked for during a second or so. Needs
+ * root, eBPF and two CPUs.
  */
-#include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "sched/sched.h"
-#include "t.h"
-
-#define WAIT_S 8.0
-
-struct rig {
-	struct tacho_sched *sched;
-	char ledger[64];
-	unsigned notes[TACHO_NR_NOTES];
-	int kids[16];
-	unsigned nr_kids;
-};
-
-/* --- who is scheduled ------------------------------------------------------------------------- */
-
-static cpu_set_t all;
-
-static int cpus_of(int tid)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(tid, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : -1;
-}
-
-static bool is_free(int tid)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(tid, sizeof(set), &set) == 0 && CPU_EQUAL(&set, &all);
-}
-
-/* Hands every byte on, until the pipe is closed. begins: sends the first one. */
-static void hand_on(int in, int out, bool begins)
-{
-	char byte = 0;
-
-	if (begins && write(out, &byte, 1) != 1)
-		return;
-	while (read(in, &byte, 1) == 1 && write(out, &byte, 1) == 1)
-		;
-}
-
-static int kid(struct rig *rig)
-{
-	int pid = fork();
-
-	if (pid == 0)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	else if (pid > 0)
-		rig->kids[rig->nr_kids++] = pid;
-	return pid;
-}
-
-/* Two processes; *a begins. Both own the ends of both pipes that they need only. */
-static void pair_start(struct rig *rig, int *a, int *b)
-{
-	int there[2], back[2];
-
-	T_NEED(pipe(there) == 0 && pipe(back) == 0);
-	*a = kid(rig);
-	if (*a == 0) {
-		close(there[0]);
-		close(back[1]);
-		hand_on(back[0], there[1], true);
-		_exit(0);
-	}
-	*b = kid(rig);
-	if (*b == 0) {
-		close(there[1]);
-		close(back[0]);
-		hand_on(there[0], back[1], false);
-		_exit(0);
-	}
-	close(there[0]);
-	close(there[1]);
-	close(back[0]);
-	close(back[1]);
-}
-
-static void kids_end(struct rig *rig)
-{
-	for (unsigned i = 0; i < rig->nr_kids; i++) {
-		kill(rig->kids[i], SIGKILL);
-		waitpid(rig->kids[i], NULL, 0);
-	}
-	rig->nr_kids = 0;
-}
-
-/* --- the scheduler ---------------------------------------------------------------------------- */
-
-static void note(void *arg, const struct tacho_note *note)
-{
-	struct rig *rig = arg;
-
-	rig->notes[note->kind]++;
-	printf("     %s: %s\n", tacho_note_names[note->kind], note->text);
-}
-
-/* The fixture beside this program. */
-static const char *policy(void)
-{
-	static char path[512];
-	ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - 64);
-	char *slash;
-
-	path[size > 0 ? size : 0] = '\0';
-	slash = strrchr(path, '/');
-	snprintf(slash ? slash : path, 64, "/programs/flock.so");
-	return path;
-}
-
-static void rig_open(struct rig *rig, const struct tacho_sched_options *more)
-{
-	struct tacho_sched_options options = *more;
-	char why[200];
-	int error;
-
-	sched_getaffinity(0, sizeof(all), &all);
-	if (geteuid() != 0)
-		T_SKIP("needs root");
-	if (CPU_COUNT(&all) < 2)
-		T_SKIP("needs two CPUs");
-	snprintf(rig->ledger, sizeof(rig->ledger), "/tmp/tacho-t_sched.%d", (int)getpid());
-	options.ledger = rig->ledger;
-	options.min_age_ms = 50;
-	if (!options.policy) {
-		/*
-		 * places every pair, and nothing is taken back: what is tested is how, not whether
-		 */
-		options.policy = policy();
-		options.min_gain = -1;
-		options.policy_ms = 2000;
-	}
-	options.note = note;
-	options.arg = rig;
-	error = tacho_sched_open(&rig->sched, &options, why, sizeof(why));
-	if (error == -EOPNOTSUPP || error == -EPERM)
-		T_SKIP("%s", why);
-	if (error)
-		printf("     %s\n", why);
-	T_EQ(error, 0);
-}
-
-/* More options may follow. */
-#define RIG_OPEN(rig, ...)                                                                         \
-	do {                                                                                       \
-		rig_open(rig, &(struct tacho_sched_options){ __VA_ARGS__ });                       \
-		if (!(rig)->sched)                                                                 \
-			return;                                                                    \
-	} while (0)
-
-static void rig_close(struct rig *rig)
-{
-	tacho_sched_close(rig->sched, NULL);
-	T_OK(access(rig->ledger, F_OK) != 0);
-	kids_end(rig);
-}
-
-/* Rounds until the condition holds, or for so long. */
-static bool run(struct rig *rig, double seconds, bool (*until)(const struct rig *rig, int arg),
-		int arg)
-{
-	const uint64_t end = tacho_live_now() + (uint64_t)(seconds * 1e9);
-	int error = 0;
-
-	while (tacho_live_now() < end && !error) {
-		if (until && until(rig, arg))
-			return true;
-		error = tacho_sched_round(rig->sched);
-		if (!error)
-			(void)tacho_sched_wait(rig->sched, -1);
-	}
-	if (error)
-		printf("     %s\n", tacho_sched_error(rig->sched));
-	T_EQ(error, 0);
-	return until && until(rig, arg);
-}
+#include "sched_rig.h"
 
 static bool are_together(const struct rig *rig, int first)
 {
@@ -202,11 +16,6 @@ static bool are_together(const struct rig *rig, int first)
 	       CPU_EQUAL(&a, &b);
 }
 
-static bool has_noted(const struct rig *rig, int kind)
-{
-	return rig->notes[kind] > 0;
-}
-
 /* --- cases ------------------------------------------------------------------------------------ */
 
 T_CASE(a_pair_comes_together)
@@ -215,13 +24,12 @@ T_CASE(a_pair_comes_together)
 	int a, b;
 
 	RIG_OPEN(&rig, .always = true);
-	pair_start(&rig, &a, &b);
-	T_OK(run(&rig, WAIT_S, are_together, 0));
-	T_OK(run(&rig, WAIT_S, has_noted, TACHO_NOTE_KEEP));
+	T_NEED(pair_start(&rig, 0, &a, &b));
+	T_OK(run(&rig, are_together, 0));
+	T_OK(run(&rig, has_noted, TACHO_NOTE_KEEP));
 	T_OK(rig.notes[TACHO_NOTE_PLACE] >= 2);
-	tacho_sched_close(rig.sched, NULL);
+	sched_end(&rig);
 	T_OK(is_free(a) && is_free(b));
-	T_OK(access(rig.ledger, F_OK) != 0);
 	kids_end(&rig);
 }
 
@@ -231,28 +39,43 @@ T_CASE(a_dry_run_does_nothing)
 	int a, b;
 
 	RIG_OPEN(&rig, .dry_run = true);
-	pair_start(&rig, &a, &b);
-	T_OK(run(&rig, WAIT_S, has_noted, TACHO_NOTE_PLACE));
+	T_NEED(pair_start(&rig, 0, &a, &b));
+	T_OK(run(&rig, has_noted, TACHO_NOTE_PLACE));
 	T_OK(is_free(a) && is_free(b));
 	T_OK(access(rig.ledger, F_OK) != 0);
 	rig_close(&rig);
 }
 
+/* The number of a CPU that we may use, by its place among them. */
+static int cpu_nr(int nr)
+{
+	int cpu = 0;
+
+	while (!CPU_ISSET(cpu, &all) || nr-- > 0)
+		cpu++;
+	return cpu;
+}
+
+static void task_bind(int tid, int cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	T_EQ(sched_setaffinity(tid, sizeof(one), &one), 0);
+}
+
 T_CASE(who_has_an_affinity_is_left_alone)
 {
 	struct rig rig = { 0 };
-	cpu_set_t one;
 	int a, b;
 
 	RIG_OPEN(&rig, .force = false);
-	pair_start(&rig, &a, &b);
-	CPU_ZERO(&one);
-	CPU_SET(0, &one);
-	T_EQ(sched_setaffinity(a, sizeof(one), &one), 0);
-	CPU_ZERO(&one);
-	CPU_SET(1, &one);
-	T_EQ(sched_setaffinity(b, sizeof(one), &one), 0);
-	T_OK(!run(&rig, 1.5, are_together, 0));
+	T_NEED(pair_start(&rig, 0, &a, &b));
+	task_bind(a, cpu_nr(0));
+	task_bind(b, cpu_nr(1));
+	T_OK(!run_for(&rig, 1.5, are_together, 0));
+	T_EQ(rig.error, 0);
 	T_EQ(cpus_of(a), 1);
 	rig_close(&rig);
 }
@@ -264,14 +87,22 @@ T_CASE(real_time_tasks_are_left_alone)
 	int a, b;
 
 	RIG_OPEN(&rig, .force = false);
-	pair_start(&rig, &a, &b);
+	T_NEED(pair_start(&rig, 0, &a, &b));
 	if (sched_setscheduler(a, SCHED_FIFO, &param) != 0) {
 		rig_close(&rig);
 		T_SKIP("no real-time priorities here");
 	}
-	(void)run(&rig, 1.5, are_together, 0);
+	T_OK(!run_for(&rig, 1.5, are_together, 0));
+	T_EQ(rig.error, 0);
 	T_OK(is_free(a));
 	rig_close(&rig);
+}
+
+static bool is_on(int tid, const cpu_set_t *cpus)
+{
+	cpu_set_t now;
+
+	return sched_getaffinity(tid, sizeof(now), &now) == 0 && CPU_EQUAL(&now, cpus);
 }
 
 T_CASE(what_the_user_changes_is_his)
@@ -281,29 +112,16 @@ T_CASE(what_the_user_changes_is_his)
 	int a, b;
 
 	RIG_OPEN(&rig, .force = false);
-	pair_start(&rig, &a, &b);
-	T_OK(run(&rig, WAIT_S, has_noted, TACHO_NOTE_KEEP));
+	T_NEED(pair_start(&rig, 0, &a, &b));
+	T_OK(run(&rig, has_noted, TACHO_NOTE_KEEP));
 	sched_getaffinity(a, sizeof(mine), &mine);
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET(cpu, &all)) {
-			/* the other one */
-			if (CPU_ISSET(cpu, &mine))
-				CPU_CLR(cpu, &mine);
-			else
-				CPU_SET(cpu, &mine);
-		}
+	CPU_XOR(&mine, &mine, &all); /* the others */
 	T_EQ(sched_setaffinity(a, sizeof(mine), &mine), 0);
-	T_OK(run(&rig, WAIT_S, has_noted, TACHO_NOTE_USER));
-	(void)run(&rig, 0.5, NULL, 0);
-	{
-		cpu_set_t now;
-
-		sched_getaffinity(a, sizeof(now), &now);
-		T_OK(CPU_EQUAL(&now, &mine));
-		tacho_sched_close(rig.sched, NULL);
-		sched_getaffinity(a, sizeof(now), &now);
-		T_OK(CPU_EQUAL(&now, &mine));
-	}
+	T_OK(run(&rig, has_noted, TACHO_NOTE_USER));
+	(void)run_for(&rig, 0.5, NULL, 0);
+	T_OK(is_on(a, &mine));
+	sched_end(&rig);
+	T_OK(is_on(a, &mine));
 	T_OK(is_free(b));
 	kids_end(&rig);
 }
@@ -337,6 +155,12 @@ static void parent(int in, int out, int report)
 	}
 }
 
+static bool is_narrow(const struct rig *rig, int pid)
+{
+	(void)rig;
+	return cpus_of(pid) == 1;
+}
+
 static bool is_child_free(const struct rig *rig, int pid)
 {
 	(void)rig;
@@ -365,12 +189,12 @@ T_CASE(children_are_released)
 		hand_on(there[0], back[1], false);
 		_exit(0);
 	}
-	T_OK(run(&rig, WAIT_S, has_noted, TACHO_NOTE_KEEP));
-	T_EQ(cpus_of(a), 1);
+	T_OK(run(&rig, has_noted, TACHO_NOTE_KEEP));
+	T_OK(run(&rig, is_narrow, a));
 	kill(a, SIGUSR1);
 	T_NEED(read(report[0], &child, sizeof(child)) == sizeof(child));
-	T_OK(run(&rig, WAIT_S, is_child_free, child));
-	T_EQ(cpus_of(a), 1);
+	T_OK(run(&rig, is_child_free, child));
+	T_OK(run(&rig, is_narrow, a));
 	for (int i = 0; i < 2; i++) {
 		close(there[i]);
 		close(back[i]);
@@ -386,11 +210,12 @@ T_CASE(who_dies_while_placed)
 
 	RIG_OPEN(&rig, .force = false);
 	for (int i = 0; i < 3; i++) {
-		pair_start(&rig, &a, &b);
-		(void)run(&rig, WAIT_S, are_together, 0);
+		T_NEED(pair_start(&rig, 0, &a, &b));
+		T_OK(run(&rig, are_together, 0));
 		kids_end(&rig);
 	}
-	(void)run(&rig, 0.5, NULL, 0);
+	(void)run_for(&rig, 0.5, NULL, 0);
+	T_EQ(rig.error, 0);
 	rig_close(&rig);
 }
 
@@ -402,12 +227,6 @@ static void *thread(void *unused)
 	(void)unused;
 	hand_on(thread_pipe[0][0], thread_pipe[1][1], false);
 	return NULL;
-}
-
-static bool is_narrow(const struct rig *rig, int pid)
-{
-	(void)rig;
-	return cpus_of(pid) == 1;
 }
 
 T_CASE(threads_that_talk_are_told_apart)
@@ -425,9 +244,9 @@ T_CASE(threads_that_talk_are_told_apart)
 		hand_on(thread_pipe[1][0], thread_pipe[0][1], true);
 		_exit(0);
 	}
-	T_OK(run(&rig, WAIT_S, has_noted, TACHO_NOTE_SPLIT));
-	T_OK(run(&rig, WAIT_S, is_narrow, a));
-	tacho_sched_close(rig.sched, NULL);
+	T_OK(run(&rig, has_noted, TACHO_NOTE_SPLIT));
+	T_OK(run(&rig, is_narrow, a));
+	sched_end(&rig);
 	T_OK(is_free(a));
 	kids_end(&rig);
 	for (int i = 0; i < 2; i++) {
@@ -446,7 +265,8 @@ T_CASE(hogs_stay_where_they_are)
 		if (kid(&rig) == 0)
 			for (unsigned spin = 0;; spin++)
 				__asm__("" : "+r"(spin));
-	(void)run(&rig, 2, NULL, 0);
+	(void)run_for(&rig, 2, NULL, 0);
+	T_EQ(rig.error, 0);
 	for (unsigned i = 0; i < rig.nr_kids; i++)
 		T_OK(is_free(rig.kids[i]));
 	T_EQ(rig.notes[TACHO_NOTE_PLACE], 0);
