@@ -11,7 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "alive.h"
 #include "world_input.h"
+
+#define PLENTY_MS 20000 /* for a decision, where time is not what is tested */
 
 static struct world w;
 static struct tacho_runner *runner;
@@ -68,7 +71,7 @@ T_CASE(a_good_one)
 	int extra = open("/dev/null", O_RDONLY); /* inherited by whoever does not take care */
 
 	machine();
-	T_NEED(load("good", 0) == 0);
+	T_NEED(load("good", PLENTY_MS) == 0);
 	T_STREQ(tacho_runner_name(runner), "good");
 	T_STREQ(tacho_runner_doc(runner), "a policy of the tests");
 	T_OK(tacho_runner_pid(runner) > 0);
@@ -96,7 +99,7 @@ T_CASE(a_good_one)
 T_CASE(little_room)
 {
 	machine();
-	T_NEED(load("good", 0) == 0);
+	T_NEED(load("good", PLENTY_MS) == 0);
 	w.plan = (struct tacho_policy_plan){ 0, 0, w.place };
 	T_EQ(tacho_runner_decide(runner, world_input(&w), &w.plan, why, sizeof(why)), 0);
 	T_EQ(w.plan.nr, 0);
@@ -108,16 +111,16 @@ T_CASE(little_room)
 T_CASE(one_that_crashes)
 {
 	machine();
-	T_NEED(load("crash", 0) == 0);
+	T_NEED(load("crash", PLENTY_MS) == 0);
 	T_EQ(decide(), -EPIPE);
 	T_STREQ(why, "it crashed with a decision: signal 11, Segmentation fault");
 	is_final(-EPIPE);
-	T_NEED(load("crash_later", 0) == 0);
+	T_NEED(load("crash_later", PLENTY_MS) == 0);
 	T_EQ(decide(), 0);
 	T_EQ(decide(), 0);
 	T_EQ(decide(), -EPIPE);
 	is_final(-EPIPE);
-	T_NEED(load("leave", 0) == 0);
+	T_NEED(load("leave", PLENTY_MS) == 0);
 	T_EQ(decide(), -EPIPE);
 	T_STREQ(why, "it ended with a decision, with status 3");
 	is_final(-EPIPE);
@@ -138,7 +141,7 @@ T_CASE(one_that_does_not_come_back)
 T_CASE(one_that_is_killed_meanwhile)
 {
 	machine();
-	T_NEED(load("good", 0) == 0);
+	T_NEED(load("good", PLENTY_MS) == 0);
 	T_EQ(decide(), 0);
 	T_EQ(kill(tacho_runner_pid(runner), SIGKILL), 0);
 	T_EQ(decide(), -EPIPE);
@@ -149,7 +152,7 @@ T_CASE(one_that_is_killed_meanwhile)
 T_CASE(one_that_writes_where_it_may_not)
 {
 	machine();
-	T_NEED(load("writes", 0) == 0);
+	T_NEED(load("writes", PLENTY_MS) == 0);
 	T_EQ(decide(), -EPIPE);
 	T_OK(strstr(why, "signal 11"));
 	done();
@@ -158,13 +161,13 @@ T_CASE(one_that_writes_where_it_may_not)
 T_CASE(nonsense)
 {
 	machine();
-	T_NEED(load("huge_nr", 0) == 0);
+	T_NEED(load("huge_nr", PLENTY_MS) == 0);
 	T_EQ(decide(), 0);
 	T_EQ(tacho_plan_check(&w.plan, &w.input, why, sizeof(why)), 0x7fffffff);
 	T_EQ(w.plan.nr, 0);
 	T_STREQ(why, "2147483647 placements, and room for 64");
 	done();
-	T_NEED(load("odd", 0) == 0);
+	T_NEED(load("odd", PLENTY_MS) == 0);
 	T_EQ(decide(), 0);
 	T_EQ(w.plan.nr, 5);
 	T_EQ(tacho_plan_check(&w.plan, &w.input, why, sizeof(why)), 4);
@@ -177,7 +180,7 @@ T_CASE(nonsense)
 /* Not loaded: the error, and what is said. */
 static void refused(const char *kind, int error, const char *text)
 {
-	T_EQ(load(kind, 0), error);
+	T_EQ(load(kind, PLENTY_MS), error);
 	T_OK(!runner);
 	if (!T_OK(strstr(why, text)))
 		printf("     %s\n", why);
@@ -200,26 +203,9 @@ T_CASE(what_cannot_be_loaded)
 
 T_CASE(a_name_that_is_odd)
 {
-	T_NEED(load("bad_name", 0) == 0);
+	T_NEED(load("bad_name", PLENTY_MS) == 0);
 	T_STREQ(tacho_runner_name(runner), "a name that is longer than it s");
 	done();
-}
-
-/* A zombie is not: whoever inherited it will come. */
-static bool runs(int pid)
-{
-	char path[64], text[512] = "", *end;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	if (!fgets(text, sizeof(text), file))
-		text[0] = '\0';
-	fclose(file);
-	end = strrchr(text, ')');
-	return end && end[1] && end[2] != 'Z' && end[2] != 'X';
 }
 
 /* What it forked is as deaf as it is, and ends with it. */
@@ -228,16 +214,14 @@ T_CASE(one_that_is_deaf)
 	int child;
 
 	machine();
-	T_NEED(load("deaf", 0) == 0);
+	T_NEED(load("deaf", PLENTY_MS) == 0);
 	T_EQ(decide(), 0);
 	T_NEED(w.plan.nr == 1);
 	child = (int)w.place[0].fact;
 	T_NEED(child > 1);
-	T_OK(runs(child));
+	T_OK(is_alive(child));
 	done();
-	for (int i = 0; i < 5000 && runs(child); i++)
-		usleep(1000);
-	T_OK(!runs(child));
+	T_OK(is_gone_soon(child));
 }
 
 T_CASE(an_input_that_is_too_large)
@@ -245,7 +229,7 @@ T_CASE(an_input_that_is_too_large)
 	static struct tacho_policy_domain domains[2];
 
 	machine();
-	T_NEED(load("good", 0) == 0);
+	T_NEED(load("good", PLENTY_MS) == 0);
 	w.plan = (struct tacho_policy_plan){ 0, W_DOMAINS, w.place };
 	(void)world_input(&w);
 	w.input.domains = domains;
@@ -260,7 +244,7 @@ T_CASE(an_input_that_is_too_large)
 /* The child of a scheduler that is killed does not stay. */
 T_CASE(it_ends_with_its_parent)
 {
-	int fds[2], child_pid = 0, gone = 0;
+	int fds[2], child_pid = 0;
 	pid_t parent;
 
 	T_NEED(pipe(fds) == 0);
@@ -268,7 +252,7 @@ T_CASE(it_ends_with_its_parent)
 	if (!parent) {
 		int pid;
 
-		if (load("good", 0))
+		if (load("good", PLENTY_MS))
 			_exit(1);
 		pid = tacho_runner_pid(runner);
 		if (write(fds[1], &pid, sizeof(pid)) == sizeof(pid))
@@ -279,15 +263,7 @@ T_CASE(it_ends_with_its_parent)
 	T_OK(child_pid > 0 && kill(child_pid, 0) == 0);
 	T_EQ(kill(parent, SIGKILL), 0);
 	T_EQ(waitpid(parent, NULL, 0), parent);
-	for (int i = 0; i < 5000 && !gone; i++) {
-		/* whoever inherits it may not have reaped it: a zombie has no files any more */
-		char path[64], target[64];
-
-		snprintf(path, sizeof(path), "/proc/%d/exe", child_pid);
-		gone = readlink(path, target, sizeof(target)) < 0;
-		usleep(1000);
-	}
-	T_OK(gone);
+	T_OK(is_gone_soon(child_pid));
 	close(fds[0]);
 	close(fds[1]);
 }
