@@ -281,4 +281,33 @@ static inline int owner_start(void (*fn)(struct tacho_ledger *ledger, void *arg)
 	return pid;
 }
 
+/* What most owners do: a task gets CPUs. */
+struct placing {
+	int tid;
+	struct tacho_cpus cpus;
+};
+
+static inline void place(struct tacho_ledger *ledger, void *arg)
+{
+	const struct placing *placing = arg;
+
+	T_EQ(tacho_ledger_cpus(ledger, placing->tid, &placing->cpus, NULL), 0);
+}
+
+/* The next owner undoes the one change that a dead one left, or somebody who wants nothing else. */
+static inline void undo_one(bool owns, int tid, const struct tacho_cpus *before)
+{
+	struct tacho_ledger *ledger = NULL;
+
+	if (owns)
+		ledger = ledger_of(world);
+	else
+		T_EQ(restore(), 0);
+	T_EQ(undone, 1);
+	T_OK(cpus_are(tid, before));
+	tacho_ledger_close(ledger);
+	T_OK(cpus_are(tid, before));
+	T_EQ(restore(), -ENOENT);
+}
+
 #endif /* TACHO_TESTS_LEDGER_RIG_H */

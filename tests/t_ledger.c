@@ -2,21 +2,8 @@
 /*
  * t_ledger.c: what is changed through a ledger can always be undone: real tasks, real deaths.
  */
+#include "cpuset.h"
 #include "ledger_rig.h"
-
-static const char CPUSET_DIR[] = "/sys/fs/cgroup/cpuset/t_ledger";
-
-struct placing {
-	int tid;
-	struct tacho_cpus cpus;
-};
-
-static void place(struct tacho_ledger *ledger, void *arg)
-{
-	const struct placing *placing = arg;
-
-	T_EQ(tacho_ledger_cpus(ledger, placing->tid, &placing->cpus, NULL), 0);
-}
 
 T_CASE(placed_and_closed)
 {
@@ -116,23 +103,12 @@ T_CASE(the_next_one_undoes_what_a_dead_one_left)
 	struct actor actor = actor_start();
 	struct tacho_cpus before = cpus_of(actor.pid);
 	struct placing placing = { actor.pid, cpu_nr(actor.pid, 0) };
-	struct tacho_ledger *ledger;
 
 	rig_open();
 	for (int round = 0; round < 2; round++) {
 		process_end(owner_start(place, &placing, world, false, NULL));
 		T_OK(cpus_are(actor.pid, &placing.cpus));
-		if (round == 0) {
-			ledger = ledger_of(world);
-			T_EQ(undone, 1);
-			T_OK(cpus_are(actor.pid, &before));
-			tacho_ledger_close(ledger);
-		} else {
-			T_EQ(restore(), 0);
-			T_EQ(undone, 1);
-			T_OK(cpus_are(actor.pid, &before));
-			T_EQ(restore(), -ENOENT);
-		}
+		undo_one(round == 0, actor.pid, &before);
 	}
 	rig_close();
 	actor_end(&actor);
@@ -448,30 +424,6 @@ T_CASE(tasks_that_die)
  * --- cpusets -----------------------------------------------------------------------------------
  */
 
-static void cpuset_write(const char *name, const char *text)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", CPUSET_DIR, name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	T_EQ(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	close(fd);
-}
-
-/* One of version 1, of one CPU. */
-static bool cpuset_make(uint32_t cpu)
-{
-	char text[16];
-
-	if (access("/sys/fs/cgroup/cpuset/cpuset.cpus", W_OK) || mkdir(CPUSET_DIR, 0755))
-		return false;
-	snprintf(text, sizeof(text), "%u", cpu);
-	cpuset_write("cpuset.cpus", text);
-	cpuset_write("cpuset.mems", "0");
-	return true;
-}
-
 static void cpuset_place(struct tacho_ledger *ledger, void *arg)
 {
 	T_EQ(tacho_ledger_cpuset(ledger, *(int *)arg, "/t_ledger"), 0);
@@ -487,7 +439,7 @@ T_CASE(cpusets)
 	int thread, bound, child;
 	char where[256];
 
-	if (!has_two_cpus() || !cpuset_make(tacho_cpus_next(&one, 0)))
+	if (!has_two_cpus() || !cpuset_make("t_ledger", tacho_cpus_next(&one, 0)))
 		T_SKIP("no cpusets (version 1) that may be changed, or one CPU");
 	rig_open();
 	thread = actor_do(&actor, 't');
@@ -531,9 +483,7 @@ T_CASE(cpusets)
 	rig_close();
 	actor_end(&actor);
 	reap_all();
-	for (int i = 0; i < 1000 && rmdir(CPUSET_DIR); i++)
-		usleep(1000);
-	T_OK(access(CPUSET_DIR, F_OK) != 0);
+	T_OK(cpuset_remove("t_ledger"));
 }
 
 /* Moved by the user into a cpuset that does not have the CPU that we gave it, and back. */
@@ -546,7 +496,7 @@ T_CASE(a_cpuset_that_forbids_ours)
 	struct tacho_world_task task;
 	char where[256] = "";
 
-	if (!has_two_cpus() || !cpuset_make(tacho_cpus_next(&one, 0)))
+	if (!has_two_cpus() || !cpuset_make("t_ledger", tacho_cpus_next(&one, 0)))
 		T_SKIP("no cpusets (version 1) that may be changed, or one CPU");
 	rig_open();
 	ledger = ledger_of(world);
@@ -561,8 +511,7 @@ T_CASE(a_cpuset_that_forbids_ours)
 	T_OK(cpus_are(actor.pid, &before));
 	rig_close();
 	actor_end(&actor);
-	for (int i = 0; i < 1000 && rmdir(CPUSET_DIR); i++)
-		usleep(1000);
+	T_OK(cpuset_remove("t_ledger"));
 }
 
 T_MAIN

@@ -11,18 +11,6 @@
  * --- files -------------------------------------------------------------------------------------
  */
 
-struct placing {
-	int tid;
-	struct tacho_cpus cpus;
-};
-
-static void place(struct tacho_ledger *ledger, void *arg)
-{
-	const struct placing *placing = arg;
-
-	T_EQ(tacho_ledger_cpus(ledger, placing->tid, &placing->cpus, NULL), 0);
-}
-
 static size_t file_read(char *bytes, size_t size)
 {
 	int fd = open(rig_file, O_RDONLY | O_CLOEXEC);

@@ -7,18 +7,6 @@
 
 #include "ledger_rig.h"
 
-struct breeding {
-	const struct actor *actor;
-	struct tacho_cpus cpus;
-};
-
-static void place(struct tacho_ledger *ledger, void *arg)
-{
-	const struct breeding *breeding = arg;
-
-	T_EQ(tacho_ledger_cpus(ledger, breeding->actor->pid, &breeding->cpus, NULL), 0);
-}
-
 /* Bounded: whether it comes true. */
 static bool cpus_become(int tid, const struct tacho_cpus *cpus)
 {
@@ -82,18 +70,18 @@ T_CASE(the_owner_is_killed)
 {
 	struct actor actor = actor_start();
 	struct tacho_cpus before = cpus_of(actor.pid);
-	struct breeding breeding = { &actor, cpu_nr(actor.pid, 0) };
+	struct placing placing = { actor.pid, cpu_nr(actor.pid, 0) };
 	int guardian, dead, thread, child, orphan;
 
 	rig_open();
-	dead = owner_start(place, &breeding, world, true, &guardian);
+	dead = owner_start(place, &placing, world, true, &guardian);
 	T_OK(guardian > 0);
-	T_OK(cpus_are(actor.pid, &breeding.cpus));
+	T_OK(cpus_are(actor.pid, &placing.cpus));
 	/* born since, and nobody was told */
 	thread = actor_do(&actor, 't');
 	child = actor_do(&actor, 'f');
 	orphan = actor_do(&actor, 'd');
-	T_OK(cpus_are(thread, &breeding.cpus) && cpus_are(orphan, &breeding.cpus));
+	T_OK(cpus_are(thread, &placing.cpus) && cpus_are(orphan, &placing.cpus));
 	process_end(dead);
 	T_OK(cpus_become(actor.pid, &before) && cpus_become(thread, &before));
 	T_OK(cpus_become(child, &before) && cpus_become(orphan, &before));
@@ -130,10 +118,6 @@ T_CASE(a_regular_end_needs_none)
 	actor_end(&actor);
 }
 
-/*
- * It keeps nothing of the scheduler open, is in a session of its own, and does not hear what ends
- * that.
- */
 /* Whether a process has the state file in its memory. */
 static bool has_mapped(int pid)
 {
@@ -152,6 +136,10 @@ static bool has_mapped(int pid)
 	return found;
 }
 
+/*
+ * It keeps nothing of the scheduler open, is in a session of its own, and does not hear what ends
+ * that.
+ */
 T_CASE(it_is_deaf_and_has_nothing)
 {
 	static const int signals[] = {
@@ -203,11 +191,11 @@ T_CASE(one_that_is_killed_is_replaced)
 {
 	struct actor actor = actor_start();
 	struct tacho_cpus before = cpus_of(actor.pid);
-	struct breeding breeding = { &actor, cpu_nr(actor.pid, 0) };
+	struct placing placing = { actor.pid, cpu_nr(actor.pid, 0) };
 	int guardian = 0;
 
 	rig_open();
-	process_end(owner_start(place_and_replace, &breeding, world, true, &guardian));
+	process_end(owner_start(place_and_replace, &placing, world, true, &guardian));
 	T_OK(cpus_become(actor.pid, &before));
 	T_OK(guardian > 0 && ends(guardian));
 	rig_close();
@@ -218,27 +206,18 @@ T_CASE(both_are_killed)
 {
 	struct actor actor = actor_start();
 	struct tacho_cpus before = cpus_of(actor.pid);
-	struct breeding breeding = { &actor, cpu_nr(actor.pid, 0) };
-	struct tacho_ledger *ledger;
+	struct placing placing = { actor.pid, cpu_nr(actor.pid, 0) };
 	int guardian, dead;
 
 	rig_open();
 	for (int round = 0; round < 2; round++) {
-		dead = owner_start(place, &breeding, world, true, &guardian);
+		dead = owner_start(place, &placing, world, true, &guardian);
 		T_OK(guardian > 0);
 		kill(guardian, SIGKILL);
 		process_end(dead);
 		T_OK(ends(guardian));
-		T_OK(cpus_are(actor.pid, &breeding.cpus));
-		if (round == 0) {
-			ledger = ledger_of(world);
-			T_EQ(undone, 1);
-			tacho_ledger_close(ledger);
-		} else {
-			T_EQ(restore(), 0);
-			T_EQ(undone, 1);
-		}
-		T_OK(cpus_are(actor.pid, &before));
+		T_OK(cpus_are(actor.pid, &placing.cpus));
+		undo_one(round == 0, actor.pid, &before);
 	}
 	rig_close();
 	actor_end(&actor);
@@ -260,12 +239,12 @@ T_CASE(other_children_of_the_owner_do_not_matter)
 {
 	struct actor actor = actor_start();
 	struct tacho_cpus before = cpus_of(actor.pid);
-	struct breeding breeding = { &actor, cpu_nr(actor.pid, 0) };
+	struct placing placing = { actor.pid, cpu_nr(actor.pid, 0) };
 	int guardian, other = 0;
 
 	rig_open();
 	T_NEED(pipe(heir) == 0);
-	process_end(owner_start(place_and_fork, &breeding, world, true, &guardian));
+	process_end(owner_start(place_and_fork, &placing, world, true, &guardian));
 	T_EQ(read(heir[0], &other, sizeof(other)), (ssize_t)sizeof(other));
 	T_OK(cpus_become(actor.pid, &before));
 	T_OK(ends(guardian));
@@ -283,20 +262,20 @@ T_CASE(a_new_owner_at_once)
 {
 	struct actor actor = actor_start();
 	struct tacho_cpus before = cpus_of(actor.pid);
-	struct breeding breeding = { &actor, cpu_nr(actor.pid, 0) };
+	struct placing placing = { actor.pid, cpu_nr(actor.pid, 0) };
 
 	rig_open();
 	for (int round = 0; round < 10; round++) {
 		struct tacho_ledger *ledger;
 		int guardian;
 
-		process_end(owner_start(place, &breeding, world, true, &guardian));
+		process_end(owner_start(place, &placing, world, true, &guardian));
 		ledger = ledger_of(world);
 		T_NEED(ledger);
 		T_OK(undone <= 1 && cpus_are(actor.pid, &before));
-		T_EQ(tacho_ledger_cpus(ledger, actor.pid, &breeding.cpus, NULL), 0);
+		T_EQ(tacho_ledger_cpus(ledger, actor.pid, &placing.cpus, NULL), 0);
 		T_OK(ends(guardian));
-		T_OK(cpus_are(actor.pid, &breeding.cpus));
+		T_OK(cpus_are(actor.pid, &placing.cpus));
 		T_OK(access(rig_file, F_OK) == 0);
 		tacho_ledger_close(ledger);
 		T_OK(cpus_are(actor.pid, &before));
@@ -310,22 +289,22 @@ T_CASE(a_slow_one_leaves_the_new_owner_alone)
 {
 	struct actor actor = actor_start();
 	struct tacho_cpus before = cpus_of(actor.pid);
-	struct breeding breeding = { &actor, cpu_nr(actor.pid, 0) };
+	struct placing placing = { actor.pid, cpu_nr(actor.pid, 0) };
 	struct tacho_ledger *ledger;
 	int guardian, dead;
 
 	rig_open();
-	dead = owner_start(place, &breeding, world, true, &guardian);
+	dead = owner_start(place, &placing, world, true, &guardian);
 	T_NEED(is_ready(guardian));
 	kill(guardian, SIGSTOP);
 	process_end(dead);
 	ledger = ledger_of(world);
 	T_NEED(ledger);
 	T_EQ(undone, 1);
-	T_EQ(tacho_ledger_cpus(ledger, actor.pid, &breeding.cpus, NULL), 0);
+	T_EQ(tacho_ledger_cpus(ledger, actor.pid, &placing.cpus, NULL), 0);
 	kill(guardian, SIGCONT);
 	T_OK(ends(guardian));
-	T_OK(cpus_are(actor.pid, &breeding.cpus));
+	T_OK(cpus_are(actor.pid, &placing.cpus));
 	tacho_ledger_close(ledger);
 	T_OK(cpus_are(actor.pid, &before));
 	rig_close();
