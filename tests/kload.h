@@ -113,12 +113,13 @@ static inline void load_forks(void *arg)
 	}
 }
 
+/* arg: NULL, or after how many exchanges it rests for a moment. */
 static inline void load_pipes(void *arg)
 {
+	const int often = arg ? *(int *)arg : 0;
 	int to[2], from[2];
 	char byte = 0;
 
-	(void)arg;
 	if (pipe(to) || pipe(from))
 		_exit(1);
 	if (fork() == 0) {
@@ -127,8 +128,9 @@ static inline void load_pipes(void *arg)
 			;
 		_exit(0);
 	}
-	while (write(to[1], &byte, 1) == 1 && read(from[0], &byte, 1) == 1)
-		;
+	for (int i = 1; write(to[1], &byte, 1) == 1 && read(from[0], &byte, 1) == 1; i++)
+		if (often && i % often == 0)
+			usleep(1000);
 }
 
 /* Its workers are its children, and end when it does. */

@@ -20,21 +20,13 @@ struct told {
 	int storm; /* children to make */
 };
 
-static struct told *told_open(void)
-{
-	struct told *told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE,
-				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (told == MAP_FAILED || sem_init(&told->go, 1, 0) || sem_init(&told->done, 1, 0))
-		return NULL;
-	return told;
-}
-
 static void wait_for(sem_t *sem)
 {
 	while (sem_wait(sem))
 		;
 }
+
+/* --- what children do ------------------------------------------------------------------------- */
 
 static void *nothing(void *arg)
 {
@@ -42,6 +34,17 @@ static void *nothing(void *arg)
 
 	told->made = (int)syscall(SYS_gettid);
 	return NULL;
+}
+
+/* There may be thousands: without a copy of the memory. */
+static pid_t short_life(void)
+{
+	pid_t pid = vfork();
+
+	if (pid == 0)
+		_exit(0);
+	waitpid(pid, NULL, 0);
+	return pid;
 }
 
 /* By turns a process and a thread, one for each go; and then as many as are wanted. */
@@ -52,14 +55,8 @@ static void maker(void *arg)
 
 	for (int i = 0;; i++) {
 		wait_for(&told->go);
-		for (int k = 0; k < told->storm; k++) {
-			pid_t pid = fork();
-
-			if (pid == 0)
-				_exit(0);
-			told->made = pid;
-			waitpid(pid, NULL, 0);
-		}
+		for (int k = 0; k < told->storm; k++)
+			told->made = short_life();
 		if (told->storm == 0 && i % 2 == 0) {
 			told->made = child(load_idle, NULL);
 		} else if (told->storm == 0) {
@@ -71,100 +68,6 @@ static void maker(void *arg)
 	}
 }
 
-static void make(struct told *told)
-{
-	sem_post(&told->go);
-	wait_for(&told->done);
-}
-
-static bool readable(const struct krig *rig, int ms)
-{
-	struct pollfd fd = { .fd = tacho_kernel_fd(rig->kernel), .events = POLLIN };
-
-	return poll(&fd, 1, ms) == 1 && fd.revents & POLLIN;
-}
-
-static void child_is(struct krig *rig, pid_t parent, int pid, int tid)
-{
-	struct tacho_kernel_child child[2] = { { 0 } };
-
-	T_OK(readable(rig, 5000));
-	T_EQ(tacho_kernel_children(rig->kernel, child, 2), 1);
-	T_EQ(child[0].parent, parent);
-	T_EQ(child[0].pid, pid);
-	T_EQ(child[0].tid, tid);
-	T_OK(!readable(rig, 0));
-	T_EQ(tacho_kernel_children(rig->kernel, child, 2), 0);
-}
-
-static void watched_and_not(struct krig *rig, struct told *told, pid_t pid)
-{
-	struct tacho_kernel_child child;
-	pid_t first;
-
-	make(told);
-	T_OK(!readable(rig, 0));
-	make(told);
-	T_EQ(tacho_kernel_watch(rig->kernel, pid, true), 0);
-	T_EQ(tacho_kernel_watch(rig->kernel, pid, true), 0);
-	make(told);
-	first = told->made;
-	child_is(rig, pid, first, first);
-	make(told); /* a thread */
-	child_is(rig, pid, pid, told->made);
-	make(told);
-	make(told);
-	T_EQ(tacho_kernel_children(rig->kernel, &child, 0), 0);
-	T_EQ(tacho_kernel_children(rig->kernel, &child, 1), 1);
-	T_EQ(child.pid, child.tid);
-	T_OK(readable(rig, 0));
-	T_EQ(tacho_kernel_children(rig->kernel, &child, 1), 1);
-	T_EQ(child.pid, pid);
-	T_EQ(tacho_kernel_watch(rig->kernel, pid, false), 0);
-	T_EQ(tacho_kernel_watch(rig->kernel, pid, false), 0);
-	make(told);
-	make(told);
-	T_OK(!readable(rig, 20));
-	T_EQ(tacho_kernel_children_lost(rig->kernel), 0);
-}
-
-T_CASE(without_events)
-{
-	struct told *told = told_open();
-	struct krig rig;
-	pid_t pid;
-
-	T_NEED(told);
-	KRIG_NEED(krig_open(&rig, TACHO_BY_PROCESS));
-	pid = child(maker, told);
-	watched_and_not(&rig, told, pid);
-	T_EQ(tacho_kernel_watch(rig.kernel, -1, true), -EINVAL);
-	krig_close(&rig);
-	reap(pid);
-}
-
-T_CASE(with_events_on_and_off)
-{
-	const uint32_t event = TACHO_K_CPU_SERVICE;
-	struct told *told = told_open();
-	struct krig rig;
-	pid_t pid;
-
-	T_NEED(told);
-	KRIG_NEED(krig_open(&rig, TACHO_BY_PROCESS));
-	T_EQ(tacho_kernel_enable(rig.kernel, &event, 1), 0);
-	pid = child(maker, told);
-	watched_and_not(&rig, told, pid);
-	T_EQ(tacho_kernel_watch(rig.kernel, pid, true), 0);
-	T_EQ(tacho_kernel_disable(rig.kernel, &event, 1), 0);
-	make(told);
-	child_is(&rig, pid, told->made, told->made);
-	T_EQ(tacho_kernel_tend(rig.kernel, NULL), 0);
-	T_OK(tacho_kernel_task_domain(rig.kernel, told->made) != TACHO_NONE);
-	krig_close(&rig);
-	reap(pid);
-}
-
 /* A child makes children of its own, and nobody asked about them. */
 static void grandparent(void *arg)
 {
@@ -174,62 +77,6 @@ static void grandparent(void *arg)
 	told->made = child(maker, told);
 	sem_post(&told->done);
 	pause();
-}
-
-T_CASE(a_child_is_not_watched)
-{
-	struct told *told = told_open();
-	pid_t pid, parent;
-	struct krig rig;
-
-	T_NEED(told);
-	KRIG_NEED(krig_open(&rig, TACHO_BY_PROCESS));
-	pid = child(grandparent, told);
-	T_EQ(tacho_kernel_watch(rig.kernel, pid, true), 0);
-	make(told);
-	parent = told->made;
-	child_is(&rig, pid, parent, parent);
-	make(told);
-	T_OK(!readable(&rig, 20));
-	T_EQ(tacho_kernel_watch(rig.kernel, parent, true), 0);
-	make(told);
-	child_is(&rig, parent, parent, told->made);
-	krig_close(&rig);
-	reap(pid);
-}
-
-/* Nobody reads: what finds no room is counted, the rest is there, and then it goes on. */
-T_CASE(a_storm)
-{
-	struct told *told = told_open();
-	struct tacho_kernel_child batch[64];
-	uint64_t lost = 0;
-	size_t nr, all = 0;
-	struct krig rig;
-	pid_t pid;
-
-	T_NEED(told);
-	KRIG_NEED(krig_open(&rig, TACHO_BY_PROCESS));
-	pid = child(maker, told);
-	T_EQ(tacho_kernel_watch(rig.kernel, pid, true), 0);
-	told->storm = BUFFER + 300;
-	make(told);
-	do {
-		nr = tacho_kernel_children(rig.kernel, batch, 64);
-		for (size_t i = 0; i < nr; i++)
-			T_EQ(batch[i].parent, pid);
-		all += nr;
-	} while (nr == 64);
-	T_OK(all >= BUFFER && all < BUFFER + 300);
-	T_EQ(tacho_kernel_children_lost(rig.kernel), BUFFER + 300 - all);
-	for (uint32_t cpu = 0; cpu < rig.view.header.nr_cpus; cpu++)
-		lost += tacho_view_lost(&rig.view, cpu, TACHO_LOST_BUSY);
-	T_EQ(lost, BUFFER + 300 - all);
-	told->storm = 1;
-	make(told);
-	child_is(&rig, pid, told->made, told->made);
-	krig_close(&rig);
-	reap(pid);
 }
 
 static void *execute(void *arg)
@@ -253,52 +100,200 @@ static void executer(void *arg)
 		pause();
 }
 
+/* --- a case ----------------------------------------------------------------------------------- */
+
+static struct krig rig;
+static struct told *told;
+static pid_t kid; /* 0: the case cannot be run */
+
+static void begin(void (*fn)(void *))
+{
+	kid = 0;
+	KRIG_NEED(krig_open(&rig, TACHO_BY_PROCESS));
+	told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	T_NEED(told != MAP_FAILED);
+	T_NEED(sem_init(&told->go, 1, 0) == 0 && sem_init(&told->done, 1, 0) == 0);
+	kid = child(fn, told);
+}
+
+static void end(void)
+{
+	krig_close(&rig);
+	reap(kid);
+	munmap(told, sizeof(*told));
+}
+
+static void make(void)
+{
+	sem_post(&told->go);
+	wait_for(&told->done);
+}
+
+static bool readable(int ms)
+{
+	struct pollfd fd = { .fd = tacho_kernel_fd(rig.kernel), .events = POLLIN };
+
+	return poll(&fd, 1, ms) == 1 && fd.revents & POLLIN;
+}
+
+static void child_is(pid_t parent, int pid, int tid)
+{
+	struct tacho_kernel_child child[2] = { { 0 } };
+
+	T_OK(readable(60000));
+	T_EQ(tacho_kernel_children(rig.kernel, child, 2), 1);
+	T_EQ(child[0].parent, parent);
+	T_EQ(child[0].pid, pid);
+	T_EQ(child[0].tid, tid);
+	T_OK(!readable(0));
+	T_EQ(tacho_kernel_children(rig.kernel, child, 2), 0);
+}
+
+static void watched_and_not(void)
+{
+	struct tacho_kernel_child child;
+	pid_t first;
+
+	make();
+	T_OK(!readable(0));
+	make();
+	T_EQ(tacho_kernel_watch(rig.kernel, kid, true), 0);
+	T_EQ(tacho_kernel_watch(rig.kernel, kid, true), 0);
+	make();
+	first = told->made;
+	child_is(kid, first, first);
+	make(); /* a thread */
+	child_is(kid, kid, told->made);
+	make();
+	make();
+	T_EQ(tacho_kernel_children(rig.kernel, &child, 0), 0);
+	T_EQ(tacho_kernel_children(rig.kernel, &child, 1), 1);
+	T_EQ(child.pid, child.tid);
+	T_OK(readable(0));
+	T_EQ(tacho_kernel_children(rig.kernel, &child, 1), 1);
+	T_EQ(child.pid, kid);
+	T_EQ(tacho_kernel_watch(rig.kernel, kid, false), 0);
+	T_EQ(tacho_kernel_watch(rig.kernel, kid, false), 0);
+	make();
+	make();
+	T_OK(!readable(20));
+	T_EQ(tacho_kernel_children_lost(rig.kernel), 0);
+}
+
+T_CASE(without_events)
+{
+	begin(maker);
+	if (!kid)
+		return;
+	watched_and_not();
+	T_EQ(tacho_kernel_watch(rig.kernel, -1, true), -EINVAL);
+	end();
+}
+
+T_CASE(with_events_on_and_off)
+{
+	const uint32_t event = TACHO_K_CPU_SERVICE;
+
+	begin(maker);
+	if (!kid)
+		return;
+	T_EQ(tacho_kernel_enable(rig.kernel, &event, 1), 0);
+	watched_and_not();
+	T_EQ(tacho_kernel_watch(rig.kernel, kid, true), 0);
+	T_EQ(tacho_kernel_disable(rig.kernel, &event, 1), 0);
+	make();
+	child_is(kid, told->made, told->made);
+	T_EQ(tacho_kernel_tend(rig.kernel, NULL), 0);
+	T_OK(tacho_kernel_task_domain(rig.kernel, told->made) != TACHO_NONE);
+	end();
+}
+
+T_CASE(a_child_is_not_watched)
+{
+	pid_t parent;
+
+	begin(grandparent);
+	if (!kid)
+		return;
+	T_EQ(tacho_kernel_watch(rig.kernel, kid, true), 0);
+	make();
+	parent = told->made;
+	child_is(kid, parent, parent);
+	make();
+	T_OK(!readable(20));
+	T_EQ(tacho_kernel_watch(rig.kernel, parent, true), 0);
+	make();
+	child_is(parent, parent, told->made);
+	end();
+}
+
+/* Nobody reads: what finds no room is counted, the rest is there, and then it goes on. */
+T_CASE(a_storm)
+{
+	struct tacho_kernel_child batch[64];
+	uint64_t lost = 0;
+	size_t nr, all = 0;
+
+	begin(maker);
+	if (!kid)
+		return;
+	T_EQ(tacho_kernel_watch(rig.kernel, kid, true), 0);
+	told->storm = BUFFER + 300;
+	make();
+	do {
+		nr = tacho_kernel_children(rig.kernel, batch, 64);
+		for (size_t i = 0; i < nr; i++)
+			T_EQ(batch[i].parent, kid);
+		all += nr;
+	} while (nr == 64);
+	T_OK(all >= BUFFER && all < BUFFER + 300);
+	T_EQ(tacho_kernel_children_lost(rig.kernel), BUFFER + 300 - all);
+	for (uint32_t cpu = 0; cpu < rig.view.header.nr_cpus; cpu++)
+		lost += tacho_view_lost(&rig.view, cpu, TACHO_LOST_BUSY);
+	T_EQ(lost, BUFFER + 300 - all);
+	told->storm = 1;
+	make();
+	child_is(kid, told->made, told->made);
+	end();
+}
+
 /* A thread executes: it has the number of the process then, and is watched on. */
 T_CASE(a_thread_executes)
 {
 	struct tacho_kernel_child made = { 0 };
-	struct told *told = told_open();
-	struct krig rig;
-	pid_t pid;
 
-	T_NEED(told);
-	KRIG_NEED(krig_open(&rig, TACHO_BY_PROCESS));
-	pid = child(executer, told);
-	wait_done(pid);
-	T_EQ(tacho_kernel_watch(rig.kernel, pid, true), 0);
-	kill(pid, SIGCONT);
-	T_OK(readable(&rig, 5000));
+	begin(executer);
+	if (!kid)
+		return;
+	wait_done(kid);
+	T_EQ(tacho_kernel_watch(rig.kernel, kid, true), 0);
+	kill(kid, SIGCONT);
+	T_OK(readable(60000));
 	T_EQ(tacho_kernel_children(rig.kernel, &made, 1), 1);
-	T_EQ(made.pid, pid);
-	T_EQ(tacho_kernel_watch(rig.kernel, pid, false), 0);
+	T_EQ(made.pid, kid);
+	T_EQ(tacho_kernel_watch(rig.kernel, kid, false), 0);
 	T_EQ(tacho_kernel_watch(rig.kernel, made.tid, true), 0);
 	sem_post(&told->go);
-	wait_done(pid);
-	T_OK(readable(&rig, 0));
+	wait_done(kid);
+	T_OK(readable(0));
 	T_EQ(tacho_kernel_children(rig.kernel, &made, 1), 1);
-	T_EQ(made.parent, pid);
+	T_EQ(made.parent, kid);
 	T_EQ(made.pid, made.tid);
-	krig_close(&rig);
-	reap(pid);
+	end();
 }
 
 /* Numbers of tasks that have ended fill the map, and make room for who is there. */
 T_CASE(many_that_have_ended)
 {
-	struct told *told = told_open();
-	struct krig rig;
-	pid_t pid;
-
-	T_NEED(told);
-	KRIG_NEED(krig_open(&rig, TACHO_BY_PROCESS));
-	pid = child(maker, told);
+	begin(maker);
+	if (!kid)
+		return;
 	for (int i = 0; i < (1 << 14); i++)
 		T_EQ(tacho_kernel_watch(rig.kernel, (1 << 22) + 1 + i, true), 0);
-	T_EQ(tacho_kernel_watch(rig.kernel, pid, true), 0);
-	make(told);
-	child_is(&rig, pid, told->made, told->made);
-	krig_close(&rig);
-	reap(pid);
+	T_EQ(tacho_kernel_watch(rig.kernel, kid, true), 0);
+	make();
+	child_is(kid, told->made, told->made);
+	end();
 }
 
 T_MAIN

@@ -29,27 +29,7 @@ static struct tacho_live *live_open(const uint32_t *ids, size_t nr)
 	return live;
 }
 
-/* Some exchanges, and a rest: who reads may be kept waiting by others on this machine. */
-static void load_pair(void *arg)
-{
-	int to[2], from[2];
-	char byte = 0;
-
-	(void)arg;
-	if (pipe(to) || pipe(from))
-		_exit(1);
-	if (fork() == 0) {
-		close(to[1]); /* when the other one ends, so do we */
-		while (read(to[0], &byte, 1) == 1 && write(from[1], &byte, 1) == 1)
-			;
-		_exit(0);
-	}
-	for (int i = 1; write(to[1], &byte, 1) == 1 && read(from[0], &byte, 1) == 1; i++)
-		if (i % 20 == 0)
-			usleep(1000);
-}
-
-/* Both ends of load_pair: the child that was made here, and its child. */
+/* The other end of load_pipes: the child of the child that was made here. */
 static pid_t partner_of(pid_t pid)
 {
 	char path[64];
@@ -57,7 +37,7 @@ static pid_t partner_of(pid_t pid)
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
-	for (int i = 0; i < 500 && partner == 0; i++) {
+	for (int i = 0; i < 6000 && partner == 0; i++) {
 		usleep(10000);
 		file = fopen(path, "re");
 		if (file && fscanf(file, "%d", &partner) != 1)
@@ -127,7 +107,7 @@ static void look(struct tacho_live *live, pid_t pid, pid_t partner)
 
 	T_NEED(a >= TACHO_DOMAIN_FIRST && a != TACHO_NONE);
 	T_NEED(b >= TACHO_DOMAIN_FIRST && b != TACHO_NONE && a != b);
-	for (int i = 0; i < 4 || (i < 100 && !(wakes && bytes && service)); i++) {
+	for (int i = 0; i < 4 || (i < 1000 && !(wakes && bytes && service)); i++) {
 		read_for(live, 20);
 		T_EQ(tacho_live_end(live, NULL), 0);
 		conserved(live);
@@ -187,13 +167,14 @@ static void on_and_off(struct tacho_live *live, pid_t pid, pid_t partner)
 T_CASE(pair_on_and_off)
 {
 	struct tacho_live *live = live_open(events, NR_EVENTS);
+	int often = 20; /* exchanges, and a rest: others may keep us waiting */
 	pid_t pid, partner;
 
 	if (!live)
 		return;
-	pid = child(load_pair, NULL);
-	(void)setpriority(PRIO_PROCESS, 0,
-			  -10); /* who waits for whom he watches loses what they do */
+	pid = child(load_pipes, &often);
+	/* who waits for whom he watches loses what they do */
+	(void)setpriority(PRIO_PROCESS, 0, -10);
 	partner = partner_of(pid);
 	T_OK(partner > 0);
 	if (partner > 0)
@@ -260,7 +241,7 @@ T_CASE(sweep)
 	gone.domain = tacho_kernel_task_domain(tacho_live_kernel(live), pid);
 	T_OK(gone.domain != TACHO_NONE && gone.domain >= TACHO_DOMAIN_FIRST);
 	reap(pid);
-	for (int i = 0; i < 100 && gone.times == 0; i++) {
+	for (int i = 0; i < 3000 && gone.times == 0; i++) {
 		usleep(10000);
 		T_EQ(tacho_live_end(live, NULL), 0);
 		tacho_live_sweep(live, gone_note, &gone);
@@ -283,7 +264,10 @@ T_CASE(tasks_of_a_pause)
 	pid = child(load_idle, NULL);
 	T_EQ(tacho_live_on(live), 0);
 	T_OK(tacho_kernel_task_domain(tacho_live_kernel(live), pid) != TACHO_NONE);
+	T_EQ(tacho_live_off(live), 0);
 	reap(pid);
+	T_EQ(tacho_live_on(live), 0);
+	T_EQ(tacho_kernel_task_domain(tacho_live_kernel(live), pid), TACHO_NONE);
 	tacho_live_close(live);
 }
 
