@@ -109,21 +109,9 @@ good doctor --json
 json "doctor --json" 'things = {t["thing"]: t["state"] for t in d["things"]}
 assert {"BTF", "eBPF", "task storage", "tracepoints", "tracefs", "page references", "KVM"} <= set(things), things'
 
-if [ "$(id -u)" -ne 0 ]; then
-	finish || exit
-	echo "not root: the kernel was not logged"
-	exit 77
-fi
 as=()
 tacho=$all
-run list kernel --json
-if ! python3 -c 'import json, sys
-why = json.load(open(sys.argv[1]))["components"][0]["why_not"]
-why and sys.exit(why)' "$tmp/out" 2>"$tmp/why"; then
-	finish || exit
-	echo "the kernel was not logged: $(cat "$tmp/why")"
-	exit 77
-fi
+need_kernel log kernel cpu.service
 if orphans >"$tmp/orphans"; then
 	sort "$tmp/orphans" >"$tmp/before"
 else

@@ -5,10 +5,7 @@
 # shellcheck disable=SC1091,SC2034,SC2154 # what cli_common.sh has
 set -u
 . "$(dirname "$0")/cli_common.sh"
-run() {
-	checks=$((checks + 1))
-	timeout 60 "$tacho" top "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
-}
+run_verb=(top) run_seconds=60
 good() {
 	run "$@" || fail "top $*: status $?"
 	# an older kernel may lack an event
@@ -48,29 +45,8 @@ refuse 2 --once=1
 
 # --- without privileges ---------------------------------------------------------------------------
 
-if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
-	chmod 711 "$tmp"
-	install -m 755 "$tacho" "$tmp/tacho"
-	checks=$((checks + 1))
-	(cd / && setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set -all --inh-caps -all \
-		timeout 60 "$tmp/tacho" top --once) >"$tmp/out" 2>"$tmp/err" </dev/null
-	status=$?
-	[ $status -eq 1 ] || fail "without privileges: status $status"
-	[ "$(wc -l <"$tmp/err")" -eq 1 ] || fail "without privileges: not one line"
-	[ ! -s "$tmp/out" ] || fail "without privileges: something on standard output"
-fi
-if [ "$(id -u)" -ne 0 ]; then
-	refuse 1 --once
-	echo "skip the rest: events of the kernel need root"
-	finish
-	exit
-fi
-if ! run --once; then
-	echo "skip the rest: $(cat "$tmp/err")"
-	echo "$checks checks, $bad failed"
-	[ "$bad" -eq 0 ] && exit 77
-	exit 1
-fi
+without_privileges --once
+need_kernel --once
 
 # --- one table ------------------------------------------------------------------------------------
 
@@ -79,24 +55,7 @@ cp "$(command -v bash)" "$tmp/tachohog"
 "$tmp/tachohog" -c 'while :; do :; done' &
 hog=$!
 pids+=("$hog")
-python3 - 2>/dev/null <<'END' &
-import os
-a, b = os.pipe(), os.pipe()
-if os.fork() == 0:
-    open("/proc/self/comm", "w").write("tachopong")
-    os.close(a[1])
-    os.close(b[0])
-    while os.read(a[0], 1):
-        os.write(b[1], b"x")
-    os._exit(0)
-open("/proc/self/comm", "w").write("tachoping")
-os.close(a[0])
-while True:
-    os.write(a[1], b"x")
-    os.read(b[0], 1)
-END
-ping=$!
-pids+=("$ping")
+pair_start tachop
 sleep 0.5
 
 export LC_ALL=C.UTF-8
