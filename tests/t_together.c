@@ -33,6 +33,13 @@ static struct tacho_facts *make(uint32_t domains, uint32_t cpus)
 	return facts;
 }
 
+/* 2 on one CPU and 3 on the other. */
+static void both_run(struct tacho_facts *facts, uint64_t from, uint64_t until)
+{
+	give_service(facts, 0, 2, from, until);
+	give_service(facts, 1, 3, from, until);
+}
+
 static uint64_t crowd(struct tacho_facts *facts, uint32_t a, uint32_t b)
 {
 	const uint32_t both[] = { a, b };
@@ -69,8 +76,7 @@ T_CASE(two_domains)
 	T_EQ(crowd(facts, 3, 8), 0);
 	T_EQ(tacho_facts_crowd(facts, NULL, 0), 0);
 	/* a pair with a rate, but no wake-up of this interval */
-	give_service(facts, 0, 2, 2000, 2100);
-	give_service(facts, 1, 3, 2000, 2100);
+	both_run(facts, 2000, 2100);
 	tacho_facts_end(facts, 3000);
 	T_EQ(tacho_facts_together(facts, 2, 3), 0);
 	T_EQ(crowd(facts, 2, 3), 100);
@@ -184,12 +190,10 @@ T_CASE(rows_that_lie)
 	tacho_facts_end(facts, 2000);
 	T_EQ(crowd(facts, 2, 3), 50);
 	T_EQ(crowd(facts, 4, 3), 20);
-	give_service(facts, 1, 3, 2000, 2100);
-	give_service(facts, 0, 2, 2000, 2100);
+	both_run(facts, 2000, 2100);
 	tacho_facts_end(facts, 1500); /* the clock goes back */
 	T_EQ(crowd(facts, 2, 3), 0);
-	give_service(facts, 1, 3, 2100, 2200);
-	give_service(facts, 0, 2, 2100, 2200);
+	both_run(facts, 2100, 2200);
 	tacho_facts_end(facts, 3000);
 	T_EQ(crowd(facts, 2, 3), 100);
 	tacho_facts_destroy(facts);
@@ -234,8 +238,7 @@ T_CASE(no_overlaps)
 	struct tacho_facts *facts = facts_make(8, 2, 0);
 
 	tacho_facts_end(facts, 0);
-	give_service(facts, 0, 2, 0, 10);
-	give_service(facts, 1, 3, 0, 10);
+	both_run(facts, 0, 10);
 	give(facts, TACHO_K_IPC_WAKE, 2, 3, 1);
 	tacho_facts_end(facts, 10);
 	T_EQ(tacho_facts_together(facts, 2, 3), 0);

@@ -162,7 +162,9 @@ T_CASE(who_does_not_count)
 T_CASE(same_input_same_answer)
 {
 	uint64_t state = t_seed(), seed = state;
-	size_t nr[2] = { 0, 0 }, now;
+	const struct tacho_workload_domain *list;
+	uint64_t sum[2] = { 0, 0 };
+	size_t now;
 
 	for (unsigned round = 0; round < 2; round++) {
 		state = seed;
@@ -174,14 +176,17 @@ T_CASE(same_input_same_answer)
 				domains[k].service = (double)(t_random(&state) % 100) / 20;
 			}
 			if (step() == 1) {
-				(void)tacho_workload_list(workload, &now);
-				nr[round] = nr[round] * 31 + now;
+				list = tacho_workload_list(workload, &now);
+				for (size_t k = 0; k < now; k++)
+					sum[round] = (sum[round] * 31 + list[k].id) * 31 +
+						     list[k].classes;
+				sum[round] = sum[round] * 31 + now;
 			}
 		}
 		tacho_workload_close(workload);
 	}
-	T_EQ(nr[0], nr[1]);
-	T_OK(nr[0] != 0);
+	T_EQ(sum[0], sum[1]);
+	T_OK(sum[0] != 0);
 }
 
 T_MAIN

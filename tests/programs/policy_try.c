@@ -70,7 +70,7 @@ int main(int argc, char **argv)
 	char why[200];
 	int status;
 
-	if (argc != 2 || tacho_runner_open(&runner, argv[1], 1000, why, sizeof(why))) {
+	if (argc != 2 || tacho_runner_open(&runner, argv[1], 20000, why, sizeof(why))) {
 		fprintf(stderr, "policy_try: %s\n", argc == 2 ? why : "one file");
 		return 1;
 	}
