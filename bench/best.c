@@ -21,8 +21,7 @@ static int try_one(const struct load *load, const struct load_place *place, doub
 		   size_t why_size)
 {
 	struct load_sample sample = { 0 };
-	int error =
-		contest_sample(load, place, TRY_SETTLE_MS, TRY_MS, &sample, why, why_size);
+	int error = contest_sample(load, place, TRY_SETTLE_MS, TRY_MS, &sample, why, why_size);
 
 	*ops = sample.ops;
 	return error;

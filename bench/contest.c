@@ -191,7 +191,8 @@ static int repeat(struct contest *contest, enum contest_way way, char *why, size
 		error = scheduler_start(contest, why, why_size);
 	if (error)
 		return error;
-	error = contest_sample(load, place, contest->settle_ms, sample_ms(contest), &sample, why, why_size);
+	error = contest_sample(load, place, contest->settle_ms, sample_ms(contest), &sample, why,
+			       why_size);
 	if (way == CONTEST_AUTO) {
 		ended = scheduler_stop(contest, why, why_size);
 		if (!ended)

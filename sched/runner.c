@@ -22,7 +22,7 @@
 
 #define LIMIT_MS 100u
 #define LOAD_MS	 5000u /* a shared object with all that it needs, from a cold disk */
-#define PATIENCE 5 /* times the limit, for one that got no CPU meanwhile */
+#define PATIENCE 20 /* times the limit, for one that got no CPU meanwhile */
 #define END_MS	 50
 
 static void __attribute__((format(printf, 3, 4))) say(char *why, size_t size, const char *fmt, ...)

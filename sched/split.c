@@ -73,8 +73,7 @@ static void consider(struct tacho_sched *sched, const struct tacho_policy_domain
 	/* where somebody said where it shall run, there is nothing to find out */
 	if (domain->tid || domain->pid <= 0 || domain->nr_tasks < 2 ||
 	    domain->flags & (TACHO_D_SYSTEM | TACHO_D_FIXED | TACHO_D_LAUNCHED) ||
-	    domain->service < MIN_SERVICE ||
-	    inside < MOST * domain->waits ||
+	    domain->service < MIN_SERVICE || inside < MOST * domain->waits ||
 	    inside * sched->tuning.wake_cost < sched->tuning.min_gain)
 		return;
 	split = split_of(sched, domain->pid);

@@ -24,6 +24,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -206,7 +207,7 @@ static inline int rig_try(struct rig *rig, const struct tacho_sched_options *mor
 	if (!options.policy)
 		options.policy = fixture("flock");
 	/* of a foreign policy what it asks for is done: what is tested is how, not whether */
-	if (strchr(options.policy, '/'))
+	if (strchr(options.policy, '/') && options.min_gain == 0)
 		options.min_gain = -1;
 	if (!options.policy_ms)
 		options.policy_ms = 5000;

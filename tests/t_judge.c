@@ -7,11 +7,9 @@
 
 static struct tacho_progress progress(double bytes, double calls, double wakes, double service)
 {
-	return (struct tacho_progress){ .seconds = 0.05,
-					.bytes = bytes,
-					.calls = calls,
-					.wakes = wakes,
-					.service = service };
+	return (struct tacho_progress){
+		.seconds = 0.05, .bytes = bytes, .calls = calls, .wakes = wakes, .service = service
+	};
 }
 
 static enum tacho_verdict verdict(const struct tacho_progress *before,
@@ -105,8 +103,14 @@ T_CASE(measurements_are_weighted_by_their_time)
 {
 	struct tacho_progress sum = { 0 };
 
-	tacho_progress_add(&sum, &(struct tacho_progress){ .seconds = 0.01, .bytes = 100, .calls = 0, .wakes = 8, .service = 1 });
-	tacho_progress_add(&sum, &(struct tacho_progress){ .seconds = 0.03, .bytes = 200, .calls = 4, .wakes = 0, .service = 0 });
+	tacho_progress_add(
+		&sum,
+		&(struct tacho_progress){
+			.seconds = 0.01, .bytes = 100, .calls = 0, .wakes = 8, .service = 1 });
+	tacho_progress_add(
+		&sum,
+		&(struct tacho_progress){
+			.seconds = 0.03, .bytes = 200, .calls = 4, .wakes = 0, .service = 0 });
 	tacho_progress_add(&sum, &(struct tacho_progress){ 0 });
 	T_OK(sum.seconds > 0.0399 && sum.seconds < 0.0401);
 	T_OK(sum.bytes > 174.9 && sum.bytes < 175.1);

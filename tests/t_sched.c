@@ -126,6 +126,42 @@ T_CASE(what_the_user_changes_is_his)
 	kids_end(&rig);
 }
 
+/* Nothing is left of a CPU that these are on. */
+static void hogs_start(struct rig *rig, int cpu)
+{
+	for (int i = 0; i < 2; i++) {
+		if (kid(rig) != 0)
+			continue;
+		task_bind(0, cpu);
+		if (setpriority(PRIO_PROCESS, 0, -19) != 0)
+			_exit(1);
+		for (;;)
+			;
+	}
+}
+
+/* Who has a good place and is worse off on another one goes back to that, and is not free in between. */
+T_CASE(a_place_that_is_worse_is_given_back_for_the_old_one)
+{
+	struct rig rig = { 0 };
+	cpu_set_t first;
+	int a, b;
+
+	setenv("FLOCK_WANDERS", "1", 1);
+	RIG_OPEN(&rig, .always = true, .min_gain = -0.5);
+	unsetenv("FLOCK_WANDERS");
+	T_NEED(pair_start(&rig, 0, &a, &b));
+	T_OK(run(&rig, has_noted, TACHO_NOTE_KEEP));
+	sched_getaffinity(a, sizeof(first), &first);
+	hogs_start(&rig, cpu_nr(1));
+	T_OK(run(&rig, has_noted, TACHO_NOTE_TAKE_BACK));
+	T_OK(are_together(&rig, 0));
+	T_OK(is_on(a, &first) && is_on(b, &first));
+	sched_end(&rig);
+	T_OK(is_free(a) && is_free(b));
+	kids_end(&rig);
+}
+
 /* Hands bytes on, and makes a child when it gets a signal; the child sleeps. */
 static volatile sig_atomic_t makes_child;
 
