@@ -290,6 +290,7 @@ static int together_check(const struct sched_choice *choice)
 		{ choice->restore, choice->command != NULL, "--restore and a command" },
 		{ choice->restore, choice->launch != NULL, "--restore and --launch" },
 		{ choice->restore, choice->options.dry_run, "--restore and --dry-run" },
+		{ choice->launch != NULL, choice->options.dry_run, "--launch and --dry-run" },
 	}, needs[] = {
 		{ choice->restart || choice->once, choice->launch != NULL, "--restart and --once" },
 		{ choice->random || choice->fixed, choice->launch != NULL, "--random and --fixed" },

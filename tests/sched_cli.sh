@@ -48,6 +48,7 @@ refuse 2 --restore -- true
 refuse 2 --restore something
 refuse 2 --restore --launch x
 refuse 2 --restore --dry-run
+refuse 2 --launch x --dry-run
 refuse 2 --json --explain
 refuse 2 --quiet --explain
 
