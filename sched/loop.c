@@ -327,8 +327,7 @@ int tacho_sched_open(struct tacho_sched **out, const struct tacho_sched_options 
 	hurry(sched);
 	sched->opened_ns = sched->next_ns = tacho_live_now();
 	sched->own_cpu = own_cpu(sched);
-	tacho_watch_init(&sched->watch, sched->options.budget, sched->options.always,
-			 sched->topology.nr_cpus);
+	tacho_watch_init(&sched->watch, sched->options.budget, sched->options.always);
 	note_start(sched);
 	*out = sched;
 	return 0;
@@ -531,7 +530,6 @@ static int cpus_tend(struct tacho_sched *sched)
 	tacho_s_note(sched, &note, "CPUs %s are online now",
 		     tacho_cpus_format(&note.to, cpus, sizeof(cpus)));
 	tacho_s_moves_undo(sched, "CPUs came or went");
-	sched->watch.nr_cpus = sched->topology.nr_cpus;
 	sched->is_first = true;
 	if (tacho_snapshot_cpus(sched->snapshot) != 0)
 		return tacho_s_fail(sched, -ENOMEM, "out of memory");
@@ -605,6 +603,18 @@ static uint64_t period(struct tacho_sched *sched)
 	return whole * 3 / 5;
 }
 
+/* That it fails is told once, until one succeeds. */
+static void watch_look(struct tacho_sched *sched, struct tacho_look *look)
+{
+	const bool was_blind = sched->watch.is_blind;
+	const int error = tacho_watch_look(&sched->watch, sched->round_ns, look);
+	struct tacho_note note = { .kind = TACHO_NOTE_LOST };
+
+	if (error && !was_blind)
+		tacho_s_note(sched, &note, "/proc/stat: %s; events are on until it can be read",
+			     strerror(-error));
+}
+
 int tacho_sched_round(struct tacho_sched *sched)
 {
 	struct tacho_look look = { 0 };
@@ -617,9 +627,8 @@ int tacho_sched_round(struct tacho_sched *sched)
 	if (sched->round_ns < sched->next_ns)
 		return 0;
 	look.time_ns = sched->round_ns;
-	if (tacho_watch_needs_look(&sched->watch, sched->round_ns) &&
-	    tacho_watch_look(&sched->watch, sched->round_ns, &look) != 0)
-		sched->watch.always = true; /* nothing says when to look: always */
+	if (tacho_watch_needs_look(&sched->watch, sched->round_ns))
+		watch_look(sched, &look);
 	was_on = sched->is_on;
 	/* what is in the logs is read before they go off */
 	if (was_on)

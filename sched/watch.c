@@ -25,10 +25,11 @@
 #define MIN_BUSY   0.2 /* change of the share that is worth a look */
 #define LARGE	   3.0
 #define SMALLER	   1.5
+#define ROOM	   8192u /* bytes: most machines need no more */
 
-void tacho_watch_init(struct tacho_watch *watch, double budget, bool always, uint32_t nr_cpus)
+void tacho_watch_init(struct tacho_watch *watch, double budget, bool always)
 {
-	*watch = (struct tacho_watch){ .budget = budget, .always = always, .nr_cpus = nr_cpus };
+	*watch = (struct tacho_watch){ .budget = budget, .always = always };
 	watch->period_ns = MIN_PERIOD;
 	watch->saved = MAX_SAVED;
 	watch->fd = open("/proc/stat", O_RDONLY | O_CLOEXEC);
@@ -39,6 +40,9 @@ void tacho_watch_fini(struct tacho_watch *watch)
 	if (watch->fd >= 0)
 		close(watch->fd);
 	watch->fd = -1;
+	free(watch->text);
+	watch->text = NULL;
+	watch->room = 0;
 }
 
 /* --- /proc/stat ------------------------------------------------------------------------------ */
@@ -54,25 +58,68 @@ static uint64_t idle_ticks(const char *line)
 	return field[3] + field[4];
 }
 
-int tacho_watch_look(struct tacho_watch *watch, uint64_t now_ns, struct tacho_look *look)
+/* Lines "cpu0 ..." come first, after that of all. */
+static uint32_t count_cpus(const char *text)
 {
-	char text[65536];
-	const char *switches;
-	ssize_t size;
+	uint32_t nr = 0;
 
-	*look = (struct tacho_look){ .time_ns = now_ns };
-	if (watch->fd < 0)
-		return -ENOENT;
-	size = pread(watch->fd, text, sizeof(text) - 1, 0);
-	if (size < 8)
-		return size < 0 ? -errno : -ENODATA;
-	text[size] = '\0';
-	look->idle_ns = idle_ticks(text) * (SECOND / (uint64_t)sysconf(_SC_CLK_TCK));
-	switches = strstr(text, "\nctxt ");
-	if (!switches)
+	for (const char *line = strchr(text, '\n'); line && strncmp(line + 1, "cpu", 3) == 0;
+	     line = strchr(line + 1, '\n'))
+		nr++;
+	return nr;
+}
+
+/*
+ * All of the file: what is looked for stands behind lines whose length depends on the machine, one
+ * per CPU and one number per interrupt.
+ */
+static int file_read(struct tacho_watch *watch)
+{
+	size_t room = watch->room ? watch->room : ROOM;
+	ssize_t size;
+	char *text;
+
+	for (;; room *= 2) {
+		if (room != watch->room) {
+			text = realloc(watch->text, room);
+			if (!text)
+				return -ENOMEM;
+			watch->text = text;
+			watch->room = room;
+		}
+		size = pread(watch->fd, watch->text, room - 1, 0);
+		if (size < 0)
+			return -errno;
+		watch->text[size] = '\0';
+		if ((size_t)size < room - 1)
+			return 0;
+	}
+}
+
+static int look_at(struct tacho_watch *watch, struct tacho_look *look)
+{
+	const char *switches;
+	int error = watch->fd < 0 ? -ENOENT : file_read(watch);
+
+	if (error)
+		return error;
+	switches = strstr(watch->text, "\nctxt ");
+	if (!switches || strncmp(watch->text, "cpu ", 4) != 0)
 		return -ENODATA;
+	look->idle_ns = idle_ticks(watch->text) * (SECOND / (uint64_t)sysconf(_SC_CLK_TCK));
+	look->nr_cpus = count_cpus(watch->text);
 	look->switches = strtoull(switches + 6, NULL, 10);
 	return 0;
+}
+
+int tacho_watch_look(struct tacho_watch *watch, uint64_t now_ns, struct tacho_look *look)
+{
+	int error;
+
+	*look = (struct tacho_look){ .time_ns = now_ns };
+	error = look_at(watch, look);
+	watch->is_blind = error != 0;
+	return error;
 }
 
 /* --- on and off ------------------------------------------------------------------------------ */
@@ -87,11 +134,11 @@ static bool since(const struct tacho_watch *watch, unsigned back, double *rate, 
 		return false;
 	last = &watch->looks[(watch->nr_looks - 1) % TACHO_WATCH_LOOKS];
 	first = &watch->looks[(watch->nr_looks - 1 - back) % TACHO_WATCH_LOOKS];
-	if (last->time_ns <= first->time_ns)
+	if (last->time_ns <= first->time_ns || !last->nr_cpus)
 		return false;
 	seconds = (double)(last->time_ns - first->time_ns) * 1e-9;
 	*rate = (double)(last->switches - first->switches) / seconds;
-	*busy = 1 - (double)(last->idle_ns - first->idle_ns) * 1e-9 / seconds / watch->nr_cpus;
+	*busy = 1 - (double)(last->idle_ns - first->idle_ns) * 1e-9 / seconds / last->nr_cpus;
 	return true;
 }
 
@@ -140,12 +187,13 @@ static void turn(struct tacho_watch *watch, bool on, uint64_t now_ns)
 
 static bool is_over(const struct tacho_watch *watch, uint64_t now_ns)
 {
-	return !watch->always && now_ns - watch->calm_ns >= CALM && cost(watch) >= watch->budget;
+	return !watch->always && !watch->is_blind && now_ns - watch->calm_ns >= CALM &&
+	       cost(watch) >= watch->budget;
 }
 
 bool tacho_watch_needs_look(const struct tacho_watch *watch, uint64_t now_ns)
 {
-	return !watch->is_on || is_over(watch, now_ns + BEFORE);
+	return !watch->is_on || watch->is_blind || is_over(watch, now_ns + BEFORE);
 }
 
 /* Events are on. What is the case now is what changes are measured against when they are off. */
@@ -166,7 +214,7 @@ static void step_off(struct tacho_watch *watch, uint64_t now_ns)
 	const bool due = now_ns - watch->changed_ns >= watch->period_ns;
 	const bool wanted = watch->wake_ns && now_ns >= watch->wake_ns && watch->saved > 0;
 
-	if (!due && !wanted && !(watch->saved > 0 && has_changed(watch)))
+	if (!due && !wanted && !watch->is_blind && !(watch->saved > 0 && has_changed(watch)))
 		return;
 	/* in debt, one window now and then is all there is */
 	watch->period_ns = due ? watch->period_ns * 2 : MIN_PERIOD;

@@ -7,13 +7,15 @@
  * the rate of switches and how busy the CPUs are. So events are on in windows: when that has
  * changed, when somebody says that there will be something to see, and now and then. What that
  * costs, those who write and us who read, is paid from a budget that grows with time, so that loads
- * that never rest do not keep events on. Pure: it is told times and numbers, and answers; watch.c
- * reads the file in one function.
+ * that never rest do not keep events on. While the file cannot be read nothing says when to look, and
+ * they are on. Pure: it is told times and numbers, and answers; watch.c reads the file in one
+ * function.
  */
 #ifndef TACHO_SCHED_WATCH_H
 #define TACHO_SCHED_WATCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* One look at /proc/stat. */
@@ -21,6 +23,7 @@ struct tacho_look {
 	uint64_t time_ns;
 	uint64_t switches; /* since boot */
 	uint64_t idle_ns; /* all CPUs */
+	uint32_t nr_cpus; /* that have a line: also those that we may not use */
 };
 
 #define TACHO_WATCH_LOOKS 16u
@@ -29,8 +32,10 @@ struct tacho_watch {
 	double budget; /* share of a CPU that events and reading them may cost in the mean */
 	bool always;
 	bool is_on;
+	bool is_blind; /* the last look failed */
 	int fd; /* /proc/stat, -1: it cannot be read */
-	uint32_t nr_cpus;
+	char *text; /* of the file; grows until all of it fits */
+	size_t room;
 	uint64_t changed_ns; /* on or off since then */
 	uint64_t calm_ns; /* nothing was decided since then */
 	uint64_t period_ns; /* between two windows without a cause; grows while nothing is found */
@@ -44,9 +49,9 @@ struct tacho_watch {
 	unsigned nr_looks; /* ever */
 };
 
-void tacho_watch_init(struct tacho_watch *watch, double budget, bool always, uint32_t nr_cpus);
+void tacho_watch_init(struct tacho_watch *watch, double budget, bool always);
 void tacho_watch_fini(struct tacho_watch *watch);
-/* Read /proc/stat. 0 or -errno. */
+/* Read /proc/stat. 0 or -errno, and then it is blind until a look succeeds. */
 int tacho_watch_look(struct tacho_watch *watch, uint64_t now_ns, struct tacho_look *look);
 /* Whether a look is needed now: always while they are off, and before they go off. */
 bool tacho_watch_needs_look(const struct tacho_watch *watch, uint64_t now_ns);

@@ -2,6 +2,10 @@
 /*
  * t_watch.c: when events are on: a made-up /proc/stat, second by second.
  */
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "sched/watch.h"
 #include "t.h"
 
@@ -17,8 +21,8 @@ struct world {
 
 static void world_init(struct world *world, bool always)
 {
-	*world = (struct world){ .look = { .time_ns = 1000000000 } };
-	tacho_watch_init(&world->watch, 0.005, always, 2);
+	*world = (struct world){ .look = { .time_ns = 1000000000, .nr_cpus = 2 } };
+	tacho_watch_init(&world->watch, 0.005, always);
 	world->rows = 1e6;
 	world->own_ns = PERIOD_NS / 100;
 }
@@ -151,13 +155,76 @@ T_CASE(the_real_file_can_be_read)
 	struct tacho_watch watch;
 	struct tacho_look first, second;
 
-	tacho_watch_init(&watch, 0.005, false, 2);
+	tacho_watch_init(&watch, 0.005, false);
 	T_NEED(tacho_watch_look(&watch, 1, &first) == 0);
 	T_OK(first.switches > 0 && first.idle_ns > 0);
+	T_EQ(first.nr_cpus, (uint32_t)sysconf(_SC_NPROCESSORS_ONLN));
 	T_NEED(tacho_watch_look(&watch, 2, &second) == 0);
 	T_OK(second.switches >= first.switches);
 	tacho_watch_fini(&watch);
 	T_OK(tacho_watch_look(&watch, 3, &second) < 0);
+}
+
+/* A file as of a machine with so many CPUs and interrupts, in place of the real one. */
+static void watch_file(struct tacho_watch *watch, uint32_t nr_cpus, uint32_t nr_interrupts)
+{
+	FILE *file;
+	int fd = memfd_create("stat", MFD_CLOEXEC);
+
+	T_NEED(fd >= 0 && dup2(fd, watch->fd) >= 0);
+	file = fdopen(fd, "w");
+	T_NEED(file != NULL);
+	fprintf(file, "cpu  1 2 3 %u 5 6 7 8 9 10\n", 1000 * nr_cpus);
+	for (uint32_t i = 0; i < nr_cpus; i++)
+		fprintf(file, "cpu%u 1 2 3 1000 5 6 7 8 9 10\n", i);
+	fprintf(file, "intr 1234567");
+	for (uint32_t i = 0; i < nr_interrupts; i++)
+		fprintf(file, " %u", i);
+	fprintf(file, "\nctxt 987654\nbtime 1\n");
+	fclose(file);
+}
+
+T_CASE(a_large_machine_has_a_long_file)
+{
+	struct tacho_watch watch;
+	struct tacho_look look;
+
+	tacho_watch_init(&watch, 0.005, false);
+	for (uint32_t nr = 2; nr <= 2048; nr *= 32) {
+		watch_file(&watch, nr, 20 * nr);
+		T_EQ(tacho_watch_look(&watch, 1, &look), 0);
+		T_EQ(look.switches, 987654u);
+		T_EQ(look.nr_cpus, nr);
+	}
+	tacho_watch_fini(&watch);
+}
+
+/* What cannot be seen may change at any time: events are on, and only for so long. */
+T_CASE(who_is_blind_looks_at_the_events)
+{
+	struct world world;
+	struct tacho_look look;
+	int fd;
+
+	world_init(&world, false);
+	run(&world, 1e6, 1, 3.5);
+	T_OK(!world.watch.is_on);
+	fd = world.watch.fd;
+	world.watch.fd = -1;
+	T_OK(tacho_watch_look(&world.watch, world.look.time_ns, &look) < 0);
+	T_OK(world.watch.is_blind && tacho_watch_step(&world.watch, &look));
+	for (int i = 0; i < 100; i++) {
+		look.time_ns = world.look.time_ns += PERIOD_NS;
+		T_OK(tacho_watch_needs_look(&world.watch, look.time_ns));
+		T_OK(tacho_watch_step(&world.watch, &look));
+		tacho_watch_cost(&world.watch, 20000, PERIOD_NS / 100, PERIOD_NS);
+	}
+	world.watch.fd = fd;
+	T_EQ(tacho_watch_look(&world.watch, world.look.time_ns, &look), 0);
+	T_OK(!world.watch.is_blind);
+	run(&world, 1e6, 1, 0.3);
+	T_OK(!world.watch.is_on);
+	tacho_watch_fini(&world.watch);
 }
 
 T_MAIN
