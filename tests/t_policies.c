@@ -282,6 +282,23 @@ T_CASE(what_wants_to_overlap_is_let_go_and_not_taken_back_at_once)
 	T_EQ(ask(60), 2); /* and then, again */
 }
 
+/* Bad at the end of a window, and still bad when the next one begins. */
+T_CASE(what_is_bad_before_and_after_a_pause_is_let_go)
+{
+	uint32_t a, b;
+
+	start("affinity", 2, 2);
+	pipe_pair(0, 1, &a, &b);
+	T_EQ(ask(2), 2);
+	world_apply(&w);
+	pair_flies(a, b);
+	T_EQ(ask(5), 2);
+	w.sets[0].together = 0.5;
+	T_EQ(ask(1), 2);
+	w.input.time_ns += 1000000000;
+	T_EQ(ask(1), 0);
+}
+
 T_CASE(less_is_let_go_only_at_half)
 {
 	uint32_t a, b;

@@ -6,6 +6,18 @@
  */
 #include "policy_rig.h"
 
+/* As events come where they are dear: five calls, and then nothing for seconds. */
+static uint32_t ask_windows(unsigned windows)
+{
+	uint32_t nr = 0;
+
+	while (windows-- > 0) {
+		w.input.time_ns += 4000000000u;
+		nr = ask(5);
+	}
+	return nr;
+}
+
 static uint32_t hog(const char *name, uint32_t cpu, double service, double wait)
 {
 	uint32_t i = world_task(&w, name, service);
@@ -73,6 +85,39 @@ T_CASE(balance_leaves_alone)
 	}
 	(void)hog("quiet", 0, 0.01, 0.01);
 	T_EQ(ask(20), 0);
+}
+
+T_CASE(balance_lets_go_by_the_clock)
+{
+	uint32_t a, b;
+
+	start("balance", 2, 2);
+	a = hog("a", 0, 0.5, 0.5);
+	b = hog("b", 0, 0.5, 0.5);
+	T_EQ(ask(5), 1);
+	world_apply(&w);
+	w.domains[a].service = w.domains[b].service = 1;
+	w.domains[a].wait = w.domains[b].wait = 0;
+	T_EQ(ask(5), 1);
+	T_EQ(ask_windows(1), 0);
+}
+
+/* Nobody knows what was between two windows. */
+T_CASE(balance_does_not_believe_two_moments)
+{
+	uint32_t a, b;
+
+	start("balance", 2, 2);
+	a = hog("a", 0, 0.5, 0.5);
+	b = hog("b", 0, 0.5, 0.5);
+	for (unsigned i = 0; i < 100; i++) {
+		const bool is_edge = i % 5 == 0 || i % 5 == 4;
+
+		if (i % 5 == 0)
+			w.input.time_ns += 4000000000u;
+		w.domains[a].wait = w.domains[b].wait = is_edge ? 0.5 : 0;
+		T_EQ(ask(1), 0);
+	}
 }
 
 /* Four of ten calls are not enough. */
@@ -313,6 +358,15 @@ T_CASE(auto_balances_what_stays_uneven)
 	for (unsigned i = 0; i < 8; i++)
 		(void)hog("hog", i < 5 ? 0 : 1, 0.2, 0.8);
 	T_EQ(ask(100), 0);
+}
+
+T_CASE(auto_balances_by_the_clock)
+{
+	start("auto", 2, 2);
+	for (unsigned i = 0; i < 3; i++)
+		(void)hog("hog", 0, 0.33, 0.66);
+	T_EQ(ask_windows(1), 0);
+	T_EQ(ask_windows(1), 1);
 }
 
 T_CASE(auto_spreads_over_caches_only)

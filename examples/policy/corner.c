@@ -7,13 +7,14 @@
  */
 #include <tacho/policy.h>
 
-#define LONG_ENOUGH 25 /* calls in a row; half a second */
+#define LONG_ENOUGH 500000000u /* ns */
 #define MAX_TASKS   200
 
 struct memory {
 	struct {
 		uint32_t id;
-		int32_t calls; /* in a row that it computed; counts down when it does not */
+		uint32_t is_in; /* the corner */
+		uint64_t right_ns; /* when it was last where it belongs */
 	} task[MAX_TASKS];
 };
 
@@ -24,10 +25,31 @@ static bool computes(const struct tacho_policy_domain *d, const struct tacho_pol
 	       d->wakes_in + d->wakes_out < tuning->min_rate / 10;
 }
 
+/* In and out after half a second each, by the clock: calls may be seconds apart. */
+static bool belongs(struct memory *memory, const struct tacho_policy_input *input,
+		    const struct tacho_policy_domain *d)
+{
+	const uint32_t slot = d->id % MAX_TASKS;
+	const bool should = computes(d, &input->tuning);
+
+	if (memory->task[slot].id != d->id) {
+		/* somebody else's: of two with one slot, neither is placed */
+		memory->task[slot].id = d->id;
+		memory->task[slot].is_in = false;
+		memory->task[slot].right_ns = input->time_ns;
+	}
+	if (should == memory->task[slot].is_in) {
+		memory->task[slot].right_ns = input->time_ns;
+	} else if (input->time_ns - memory->task[slot].right_ns >= LONG_ENOUGH) {
+		memory->task[slot].is_in = should;
+		memory->task[slot].right_ns = input->time_ns;
+	}
+	return memory->task[slot].is_in;
+}
+
 static void decide(void *state, const struct tacho_policy_input *input,
 		   struct tacho_policy_plan *plan)
 {
-	struct memory *memory = state;
 	struct tacho_cpus corner = { { 0 } };
 
 	for (uint32_t i = input->nr_cpus / 2; i < input->nr_cpus; i++)
@@ -35,20 +57,10 @@ static void decide(void *state, const struct tacho_policy_input *input,
 
 	for (uint32_t i = 0; i < input->nr_domains; i++) {
 		const struct tacho_policy_domain *d = &input->domains[i];
-		const uint32_t slot = d->id % MAX_TASKS;
-		int32_t *calls = &memory->task[slot].calls;
 		struct tacho_policy_place *place;
 
-		if (memory->task[slot].id != d->id)
-			*calls = 0; /* somebody else's: of two with one slot, neither is placed */
-		memory->task[slot].id = d->id;
-		if (!computes(d, &input->tuning))
-			*calls -= *calls > 0;
-		else if (*calls < 2 * LONG_ENOUGH)
-			*calls += 1;
-
 		/* Ask again every time: what is not asked for any more is undone. */
-		if (*calls < LONG_ENOUGH || !(d->flags & TACHO_D_MOVABLE))
+		if (!belongs(state, input, d) || !(d->flags & TACHO_D_MOVABLE))
 			continue;
 		place = tacho_plan_add(plan, i, &corner, d->id,
 				       "%s: %.0f %% of a CPU, and %.0f wake-ups/s", d->name,

@@ -20,9 +20,9 @@
 #define PRICE_MOST    100e-6 /* seconds: one that seems to cost more was measured badly */
 #define IN_THE_WAY    0.1 /* of what a set takes from others that compute, it loses so much */
 #define WAIT_LEAST    0.25 /* a placed set that waits less than this is content */
-#define TIRED	      3u /* calls in a row before a set is let go */
-#define DOUBTS	      10u /* calls in a row before a wish that was not granted yet is dropped */
-#define MOVING	      5u /* calls in a row before a placed set goes to another CPU */
+#define TIRED	      TACHO_LASTS(3) /* ms before a set is let go */
+#define DOUBTS	      TACHO_LASTS(10) /* ms before a wish that was not granted yet is dropped */
+#define MOVING	      TACHO_LASTS(5) /* ms before a placed set goes to another CPU */
 #define EMPTIER	      0.25 /* of a CPU, to be worth it */
 #define HOLD_NS	      2000000000u /* a set that was let go is not placed again before; doubles */
 #define HOLD_DOUBLE   5u /* times */
@@ -316,7 +316,7 @@ static enum aim judge_placed(struct affinity *a, struct look *look)
 		      look->squeeze > look->cost + a->input->tuning.min_gain;
 		look->demand = tacho_most(look->demand, tacho_least(look->cost, 0.5));
 	}
-	look->group->tired = bad ? look->group->tired + 1 : 0;
+	look->group->tired = tacho_groups_last(a->groups, look->group->tired, bad);
 	if (look->group->tired < TIRED)
 		return look->aim;
 	look->group->held_until =
@@ -344,7 +344,8 @@ static enum aim judge_wished(struct affinity *a, struct look *look)
 		group->tired = 0;
 		return aim;
 	}
-	if (!before || ++group->tired >= DOUBTS) {
+	group->tired = tacho_groups_last(a->groups, group->tired, true);
+	if (!before || group->tired >= DOUBTS) {
 		group->votes = group->tired = 0;
 		return AIM_NONE;
 	}
@@ -413,9 +414,10 @@ static bool move_on(struct affinity *a, struct look *look)
 	to = tacho_field_choose(&a->field, &look->allowed, TACHO_POLICY_NONE, TACHO_POLICY_NONE,
 				look->node);
 	/* without it, the other one must be emptier */
-	if (to == TACHO_POLICY_NONE || to == from || load[to] + EMPTIER > load[from]) {
-		look->group->moving = 0;
-	} else if (++look->group->moving >= MOVING) {
+	look->group->moving = tacho_groups_last(a->groups, look->group->moving,
+						to != TACHO_POLICY_NONE && to != from &&
+							load[to] + EMPTIER <= load[from]);
+	if (look->group->moving >= MOVING) {
 		look->group->moving = 0;
 		look->cpu = to;
 	}
@@ -577,7 +579,7 @@ static void decide(void *state, const struct tacho_policy_input *input,
 	if (!input->nr_cpus)
 		return;
 	tacho_field_start(&a.field, input);
-	tacho_groups_start(a.groups);
+	tacho_groups_start(a.groups, input->time_ns);
 	look_at_all(&a);
 	for (uint32_t i = 0; i < a.nr; i++)
 		if (a.look[i].aim)

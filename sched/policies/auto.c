@@ -13,13 +13,14 @@
 
 #include "sched/policies/common.h"
 
-#define ALONE 25u /* calls without a wish of affinity, before another is asked: half a second */
+#define ALONE 500u /* ms without a wish of affinity, before another is asked */
 
 struct auto_state {
 	struct tacho_groups affinity;
 	struct tacho_balance_state balance;
 	struct tacho_spread_state spread;
-	uint32_t alone;
+	uint32_t alone; /* ms without a wish of affinity, plus one; 0: it has one */
+	uint32_t last_ms; /* of the call before */
 };
 
 /* Several caches, all of whose misses go to different places. */
@@ -49,18 +50,17 @@ static void decide(void *state, const struct tacho_policy_input *input,
 		   struct tacho_policy_plan *plan)
 {
 	struct auto_state *s = state;
+	const uint32_t step_ms = tacho_step_ms(&s->last_ms, input->time_ns);
 
 	tacho_policy_affinity.decide(&s->affinity, input, plan);
+	s->alone = tacho_lasts(s->alone, !plan->nr, step_ms, UINT32_MAX);
 	if (plan->nr) {
-		s->alone = 0;
 		memset(&s->balance, 0, sizeof(s->balance));
 		memset(&s->spread, 0, sizeof(s->spread));
 		return;
 	}
-	if (s->alone < ALONE) {
-		s->alone++;
+	if (s->alone < ALONE)
 		return;
-	}
 	if (can_spread(input))
 		tacho_policy_spread.decide(&s->spread, input, plan);
 	if (plan->nr)

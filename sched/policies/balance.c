@@ -3,7 +3,7 @@
  * balance.c: run-queue load.
  *
  * The kernel balances by itself; what remains is what it left uneven for long: one CPU with at
- * least one task more than another has, among tasks that compute, in most of the last ten calls.
+ * least one task more than another has, among tasks that compute, for most of a fifth of a second.
  * Then the one that waits most goes where least is to be run. It is let go when it has not waited
  * for a while: the kernel does the rest. Loads are counted from the domains (service and wait), or
  * taken from the run queues where those were sampled. Section 4.5.3 of paper 001, processor load.
@@ -12,10 +12,10 @@
 #include "sched/policies/common.h"
 
 #define UNEVEN	  1.25 /* tasks: "more than one", and the error of a measurement */
-#define VOTES	  5 /* of the last ten calls */
+#define VOTES	  TACHO_LASTS(5) /* ms, more than it was even */
 #define WAITS	  0.2 /* share that a task must have waited to be moved */
 #define CALM	  0.05 /* one that waits less needs no help */
-#define CALM_MOST 100u /* calls in a row, after which it is let go */
+#define CALM_MOST 2000u /* ms, after which it is let go */
 #define NR_PLACED 64u
 
 static uint32_t find(const struct tacho_balance_state *state, uint32_t id)
@@ -97,8 +97,9 @@ static void plan_placed(struct tacho_balance_state *state, struct tacho_field *f
 			struct tacho_policy_plan *plan)
 {
 	const struct tacho_policy_input *input = field->input;
-	struct tacho_balance_state kept = { .votes = state->votes };
+	struct tacho_balance_state kept = *state;
 
+	kept.nr = 0;
 	for (uint32_t i = 0; i < input->nr_domains; i++) {
 		const struct tacho_policy_domain *d = &input->domains[i];
 		uint32_t at = find(state, d->id), cpu = tacho_input_first(input, &d->placed);
@@ -107,7 +108,8 @@ static void plan_placed(struct tacho_balance_state *state, struct tacho_field *f
 			continue;
 		if (cpu == TACHO_POLICY_NONE || tacho_cpus_count(&d->placed) != 1)
 			cpu = state->cpu[at] < input->nr_cpus ? state->cpu[at] : d->home;
-		kept.calm[kept.nr] = tacho_sane(d->wait) < CALM ? state->calm[at] + 1 : 0;
+		kept.calm[kept.nr] = (uint16_t)tacho_lasts(
+			state->calm[at], tacho_sane(d->wait) < CALM, state->step_ms, UINT16_MAX);
 		if (kept.calm[kept.nr] > CALM_MOST ||
 		    !tacho_cpus_has(&d->allowed, input->cpus[cpu].id))
 			continue;
@@ -156,15 +158,16 @@ static void decide(void *memory, const struct tacho_policy_input *input,
 
 	if (state->nr > NR_PLACED)
 		state->nr = 0;
+	state->step_ms = tacho_step_ms(&state->last_ms, input->time_ns);
 	loads(&field, input);
 	plan_placed(state, &field, plan);
 	next = most_waiting(&field, input, &to);
-	state->votes = (uint16_t)((state->votes << 1 | (next != TACHO_POLICY_NONE)) & 0x3ff);
-	if (next == TACHO_POLICY_NONE || __builtin_popcount(state->votes) < VOTES)
+	tacho_trend_add(&state->uneven, next != TACHO_POLICY_NONE, state->step_ms);
+	if (next == TACHO_POLICY_NONE || state->uneven.ms < VOTES)
 		return;
 	/* one at a time: the next calls see what became of it */
 	plan_next(state, &field, plan, next, to);
-	state->votes = 0;
+	state->uneven = (struct tacho_trend){ 0 };
 }
 
 _Static_assert(sizeof(struct tacho_balance_state) <= TACHO_POLICY_STATE, "no room");

@@ -241,8 +241,9 @@ uint32_t tacho_field_choose_cache(const struct tacho_field *field, const struct 
 
 /* --- working sets from call to call ----------------------------------------------------------- */
 
-void tacho_groups_start(struct tacho_groups *groups)
+void tacho_groups_start(struct tacho_groups *groups, uint64_t now_ns)
 {
+	groups->step_ms = tacho_step_ms(&groups->last_ms, now_ns);
 	for (uint32_t i = 0; i < TACHO_GROUPS; i++)
 		groups->group[i].seen = 0;
 }

@@ -59,6 +59,54 @@ double tacho_domain_demand(const struct tacho_policy_domain *domain);
 bool tacho_domain_computes(const struct tacho_policy_domain *domain,
 			   const struct tacho_policy_tuning *tuning);
 
+/* --- time ------------------------------------------------------------------------------------- */
+
+/*
+ * What must last is counted in ms, not in calls: those come every 20 ms or so in windows of about
+ * five, and then not for seconds. N calls in a row are the N - 1 steps between them, less half a
+ * step, because the first ones of a window are shorter.
+ */
+#define TACHO_LASTS(calls) (20u * (calls)-30u)
+/* ms that a pause counts for what comes and goes: one step; who knows what was in the rest of it */
+#define TACHO_UNSEEN 20u
+
+/* ms since the last call, 0 at the first one; *last_ms is the caller's, 0 at first. */
+static inline uint32_t tacho_step_ms(uint32_t *last_ms, uint64_t now_ns)
+{
+	const uint32_t now_ms = (uint32_t)(now_ns / 1000000), step = now_ms - *last_ms;
+	const bool is_first = !*last_ms;
+
+	*last_ms = now_ms ? now_ms : 1;
+	return is_first ? 0 : step;
+}
+
+/* For how long it has been so, in ms, at most so many; 0: it is not, 1: it just became so. */
+static inline uint32_t tacho_lasts(uint32_t so_far, bool is, uint32_t step_ms, uint32_t most)
+{
+	if (!is || !so_far)
+		return is;
+	return step_ms < most - so_far ? so_far + step_ms : most;
+}
+
+/* Something that comes and goes: ms that it was so, less those that it was not. */
+struct tacho_trend {
+	uint8_t ms;
+	uint8_t was; /* in the last call */
+};
+
+/* Time counts when it was the same at both ends. */
+static inline void tacho_trend_add(struct tacho_trend *trend, bool is, uint32_t step_ms)
+{
+	const uint32_t most = 200;
+
+	step_ms = step_ms < TACHO_UNSEEN ? step_ms : TACHO_UNSEEN;
+	if (is && trend->was)
+		trend->ms = (uint8_t)(trend->ms + step_ms < most ? trend->ms + step_ms : most);
+	else if (!is && !trend->was)
+		trend->ms = (uint8_t)(trend->ms > step_ms ? trend->ms - step_ms : 0);
+	trend->was = is;
+}
+
 /* --- planned load ----------------------------------------------------------------------------- */
 
 struct tacho_field {
@@ -93,11 +141,11 @@ uint32_t tacho_field_choose_cache(const struct tacho_field *field, const struct 
 struct tacho_group {
 	uint32_t id; /* 0: free; else the number of a domain, plus one */
 	uint16_t cpu; /* index + 1 of the CPU last chosen */
-	uint8_t votes; /* calls in a row that it was wished for */
-	uint8_t tired; /* calls in a row that its place was bad */
+	uint8_t votes; /* ms that it has been wished for */
+	uint8_t tired; /* ms that its place has been bad */
 	uint8_t bounces; /* times that it was let go */
 	uint8_t seen; /* in this call */
-	uint8_t moving; /* calls in a row that another CPU was better */
+	uint8_t moving; /* ms that another CPU has been better */
 	uint8_t kind; /* the policy's own */
 	uint64_t held_until; /* not before */
 };
@@ -105,6 +153,8 @@ struct tacho_group {
 struct tacho_groups {
 	struct tacho_group group[TACHO_GROUPS];
 	uint32_t nr_members;
+	uint32_t last_ms; /* of the call before */
+	uint32_t step_ms; /* since then */
 	struct {
 		uint32_t id; /* of a domain */
 		uint32_t group; /* id of a group */
@@ -113,7 +163,12 @@ struct tacho_groups {
 };
 
 /* A call begins: nothing was seen. */
-void tacho_groups_start(struct tacho_groups *groups);
+void tacho_groups_start(struct tacho_groups *groups, uint64_t now_ns);
+/* As tacho_lasts, with what has passed since the last call. */
+static inline uint8_t tacho_groups_last(const struct tacho_groups *groups, uint8_t so_far, bool is)
+{
+	return (uint8_t)tacho_lasts(so_far, is, groups->step_ms, UINT8_MAX);
+}
 /* The group that this set was, or a new one; NULL: no room. It is seen. */
 struct tacho_group *tacho_groups_get(struct tacho_groups *groups,
 				     const struct tacho_policy_input *input, uint32_t set);
@@ -129,25 +184,30 @@ void tacho_groups_end(struct tacho_groups *groups, const struct tacho_policy_inp
 
 /* How much of TACHO_POLICY_STATE each needs; `auto` has one of each in its own. */
 struct tacho_balance_state {
-	uint16_t votes; /* the last ten calls, a bit each: it was uneven */
-	uint16_t calm[64]; /* calls in a row that it did not wait, of those that are placed */
+	struct tacho_trend uneven;
+	uint16_t calm[64]; /* ms that it has not waited, of those that are placed */
 	uint16_t cpu[64]; /* index of the CPU where each shall be */
 	uint32_t id[64]; /* of the domain */
 	uint32_t nr;
+	uint32_t last_ms; /* of the call before */
+	uint32_t step_ms; /* since then */
 };
 
 #define TACHO_SPREAD_TASKS 48u
 
 struct tacho_spread_state {
 	uint32_t nr;
-	uint32_t votes; /* the last ten calls, a bit each: it was uneven */
+	uint32_t last_ms; /* of the call before */
+	uint32_t step_ms; /* since then, and of a pause what counts */
+	struct tacho_trend uneven;
+	uint8_t pad0[2];
 	struct tacho_spread_task {
 		uint32_t id; /* of the domain */
-		uint32_t classes; /* of the last ten calls, two bits each */
+		uint32_t classes; /* of the last ten samples, two bits each */
 		uint16_t unit; /* index of the first CPU of the cache that it has, plus one */
 		uint8_t nr_classes; /* at most ten */
 		uint8_t class; /* it is this until five of ten say otherwise */
-		uint8_t quiet; /* calls in a row that it did not compute */
+		uint8_t quiet; /* ms since it computed */
 		uint8_t pad0[3];
 	} task[TACHO_SPREAD_TASKS];
 };

@@ -13,8 +13,8 @@
 	0.25 /* share of the time in which two members run at once, from which they are a gang, */
 #define OVERLAP_END 0.05 /* and below which they are none any more */
 #define WORKS	    0.02 /* members with less service or wait need no CPU of their own */
-#define VOTES	    3u
-#define TIRED	    10u
+#define VOTES	    TACHO_LASTS(3) /* ms before it is one, */
+#define TIRED	    TACHO_LASTS(10) /* and before it is none */
 
 struct gang {
 	const struct tacho_policy_input *input;
@@ -83,13 +83,12 @@ static bool wanted(const struct gang *g, uint32_t set, struct tacho_group *group
 		group->votes = 0;
 		return false;
 	}
-	group->tired = together < OVERLAP_END ? group->tired + 1 : 0;
+	group->tired = tacho_groups_last(g->groups, group->tired, together < OVERLAP_END);
 	if (placed && group->tired >= TIRED) {
 		group->votes = group->tired = 0;
 		return false;
 	}
-	if (group->votes < VOTES)
-		group->votes++;
+	group->votes = tacho_groups_last(g->groups, group->votes, true);
 	return group->votes >= VOTES;
 }
 
@@ -154,7 +153,7 @@ static void decide(void *state, const struct tacho_policy_input *input,
 	struct gang g = { .input = input, .groups = state };
 
 	tacho_field_start(&g.field, input);
-	tacho_groups_start(g.groups);
+	tacho_groups_start(g.groups, input->time_ns);
 	for (uint32_t set = 0; set < input->nr_sets && set < TACHO_GROUPS; set++) {
 		struct tacho_cpus allowed, cpus;
 		struct tacho_group *group;

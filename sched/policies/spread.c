@@ -15,8 +15,9 @@
 #include "sched/policies/common.h"
 
 #define SAMPLES	 10u
-#define ENOUGH	 5u /* of them, for another class, and for uneven */
-#define QUIET	 5u /* calls after which one that does not compute is forgotten */
+#define ENOUGH	 5u /* of them, for another class */
+#define UNEVEN	 TACHO_LASTS(5) /* ms, more than it was even, before they are dealt anew */
+#define QUIET	 100u /* ms after which one that does not compute is forgotten */
 #define LITTLE	 0.5 /* of the mean: a turtle; all others are devils, */
 #define MUCH	 2.0 /* and from so much on, super-devils */
 #define CLASSES	 3u
@@ -92,9 +93,13 @@ static void classify(struct tacho_spread_task *task, uint8_t class)
 
 static void forget_quiet(struct tacho_spread_state *state)
 {
-	for (uint32_t i = state->nr; i-- > 0;)
-		if (++state->task[i].quiet > QUIET)
-			state->task[i] = state->task[--state->nr];
+	for (uint32_t i = state->nr; i-- > 0;) {
+		struct tacho_spread_task *task = &state->task[i];
+
+		task->quiet = (uint8_t)tacho_lasts(task->quiet, true, state->step_ms, UINT8_MAX);
+		if (task->quiet > QUIET)
+			*task = state->task[--state->nr];
+	}
 }
 
 static void samples(struct spread *s)
@@ -298,14 +303,17 @@ static void decide(void *memory, const struct tacho_policy_input *input,
 
 	if (!input->nr_cpus || s.state->nr > TACHO_SPREAD_TASKS)
 		return;
+	s.state->step_ms = tacho_step_ms(&s.state->last_ms, input->time_ns);
+	if (s.state->step_ms > TACHO_UNSEEN)
+		s.state->step_ms = TACHO_UNSEEN;
 	samples(&s);
 	units(&s);
 	cards(&s);
 	moves = s.nr >= CONTENDS && s.nr_units > 1 ? deal(&s) : 0;
-	s.state->votes = (s.state->votes << 1 | (moves != 0)) & ((1u << SAMPLES) - 1);
-	act = moves && (uint32_t)__builtin_popcount(s.state->votes) >= ENOUGH;
+	tacho_trend_add(&s.state->uneven, moves != 0, s.state->step_ms);
+	act = moves && s.state->uneven.ms >= UNEVEN;
 	if (act)
-		s.state->votes = 0;
+		s.state->uneven = (struct tacho_trend){ 0 };
 	for (uint32_t i = 0; i < s.nr; i++) {
 		struct card *card = &s.card[i];
 
