@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define MAX_QUIET 16u /* intervals after which a couple is none any more */
+/* so many new ones are taken in before the smallest are thrown out, all in one go */
+#define ROOM (2 * TACHO_MAX_COUPLES)
 
 static int by_names(const void *a, const void *b)
 {
@@ -26,6 +28,34 @@ static struct tacho_couple *find(struct tacho_couples *couples, size_t nr, uint3
 	return nr ? bsearch(&key, couples->couple, nr, sizeof(key), by_names) : NULL;
 }
 
+/* What it is worth: a new one has no mean yet, of an old one maybe not all has been read. */
+static double worth(const struct tacho_couple *couple)
+{
+	const double mean = couple->forth + couple->back;
+	const double now = couple->new_forth + couple->new_back;
+
+	return mean > now ? mean : now;
+}
+
+static int by_worth(const void *a, const void *b)
+{
+	const double x = worth(a), y = worth(b);
+
+	return x != y ? (x < y ? 1 : -1) : by_names(a, b);
+}
+
+/* In the order of names; of more than there is room for, the busiest. */
+static void tidy(struct tacho_couples *couples)
+{
+	struct tacho_couple *couple = couples->couple;
+
+	if (couples->nr > TACHO_MAX_COUPLES) {
+		qsort(couple, couples->nr, sizeof(*couple), by_worth);
+		couples->nr = TACHO_MAX_COUPLES;
+	}
+	qsort(couple, couples->nr, sizeof(*couple), by_names);
+}
+
 /* One direction of a pair. *sorted: so many stand in order, new ones behind them. */
 static void note(struct tacho_couples *couples, const struct tacho_facts_pair *pair, size_t *sorted,
 		 double rate)
@@ -38,8 +68,10 @@ static void note(struct tacho_couples *couples, const struct tacho_facts_pair *p
 		if (couples->couple[i].a == a && couples->couple[i].b == b)
 			couple = &couples->couple[i];
 	if (!couple) {
-		if (couples->nr == TACHO_MAX_COUPLES)
-			return;
+		if (couples->nr == ROOM) {
+			tidy(couples);
+			*sorted = couples->nr;
+		}
 		couple = &couples->couple[couples->nr++];
 		*couple = (struct tacho_couple){ .a = a, .b = b };
 		if (couples->nr - *sorted == 32) {
@@ -84,7 +116,7 @@ int tacho_couples_add(struct tacho_couples *couples, struct tacho_facts *facts, 
 	size_t nr = tacho_facts_pairs(facts, &pairs), sorted;
 
 	if (!couples->couple)
-		couples->couple = calloc(TACHO_MAX_COUPLES, sizeof(*couples->couple));
+		couples->couple = calloc(ROOM, sizeof(*couples->couple));
 	if (!couples->couple)
 		return -ENOMEM;
 	couples->weight = couples->weight * keep + (1 - keep);
@@ -95,7 +127,7 @@ int tacho_couples_add(struct tacho_couples *couples, struct tacho_facts *facts, 
 		if (pairs[i].wakes && pairs[i].from != pairs[i].to &&
 		    pairs[i].from >= TACHO_DOMAIN_FIRST && pairs[i].to >= TACHO_DOMAIN_FIRST)
 			note(couples, &pairs[i], &sorted, rate);
-	qsort(couples->couple, couples->nr, sizeof(*couples->couple), by_names);
+	tidy(couples);
 	means(couples, facts, rate, (1 - keep) / couples->weight);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "rows.h"
+#include "sched/couples.h"
 #include "sched/snapshot.h"
 
 #define DOMAINS	    128u
@@ -268,6 +269,41 @@ T_CASE(many_are_asked_bit_by_bit)
 	T_EQ(nr_young, 0u);
 	T_OK(strncmp(input->domains[99].name, "task ", 5) == 0);
 	rig_close(&rig);
+}
+
+/* More pairs than there is room for; those that matter come when there is none left. */
+T_CASE(of_many_pairs_the_busiest_are_kept)
+{
+	const struct tacho_facts_options options = { .nr_domains = 8192,
+						     .nr_cpus = 1,
+						     .half_life_s = 0.02 };
+	static struct tacho_policy_pair pairs[TACHO_MAX_COUPLES];
+	static uint32_t index[8192];
+	struct tacho_couples couples = { .couple = NULL };
+	struct tacho_facts *facts;
+	const uint32_t nr = 3000;
+	size_t listed, busy = 0;
+
+	T_EQ(tacho_facts_create(&facts, &options), 0);
+	for (uint32_t i = 0; i < 8192; i++)
+		index[i] = i;
+	tacho_facts_end(facts, 1000 * MS);
+	for (uint64_t round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < (round ? nr : nr - 1000); i++)
+			for (uint32_t times = i < nr - 1000 ? 1 : 50; times > 0; times--)
+				give(facts, TACHO_K_IPC_WAKE, 10 + 2 * i, 11 + 2 * i, 1);
+		tacho_facts_end(facts, 1000 * MS + (round + 1) * INTERVAL_NS);
+		T_EQ(tacho_couples_add(&couples, facts, 50, 0.7), 0);
+		T_EQ(couples.nr, TACHO_MAX_COUPLES);
+	}
+	listed = tacho_couples_list(&couples, index, 8192, pairs, TACHO_MAX_COUPLES);
+	for (size_t i = 0; i < listed; i++)
+		busy += pairs[i].rate > 1000;
+	T_EQ(busy, 1000u);
+	for (size_t i = 1; i < couples.nr; i++)
+		T_OK(couples.couple[i - 1].a < couples.couple[i].a);
+	tacho_couples_fini(&couples);
+	tacho_facts_destroy(facts);
 }
 
 T_CASE(what_is_gone_is_forgotten)
