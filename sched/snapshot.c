@@ -328,6 +328,11 @@ static void unit_affinity(struct tacho_snapshot *snapshot, struct tacho_unit *un
 	const struct tacho_ledger_entry *entry = NULL;
 	struct tacho_cpus own = task->cpus;
 
+	/* what somebody chose on this machine says nothing about one that is made up */
+	if (snapshot->options.topology->is_synthetic) {
+		unit->allowed = *online;
+		return;
+	}
 	if (snapshot->options.ledger)
 		entry = tacho_ledger_find(snapshot->options.ledger, task->tid);
 	if (entry && entry->before.start == task->start)

@@ -209,6 +209,28 @@ T_CASE(who_may_not_be_moved)
 	rig_close(&rig);
 }
 
+/* Tasks of this machine, which has one CPU, seen as on one that has two: they may use both. */
+T_CASE(processors_that_are_made_up_are_for_all)
+{
+	for (int is_synthetic = 0; is_synthetic <= 1; is_synthetic++) {
+		const struct tacho_policy_input *input;
+		struct rig rig;
+
+		rig_open(&rig);
+		rig.topology.is_synthetic = is_synthetic;
+		rig.task[9].cpus = rig.task[10].cpus = tacho_cpus_one(0);
+		ping_pong(&rig, 9, 10, 1, true);
+		input = take(&rig);
+		T_NEED(input->nr_domains == 2);
+		for (int i = 0; i < 2; i++) {
+			T_EQ(!!(input->domains[i].flags & TACHO_D_FIXED), !is_synthetic);
+			T_EQ(!!(input->domains[i].flags & TACHO_D_MOVABLE), is_synthetic);
+			T_EQ(tacho_cpus_count(&input->domains[i].allowed), is_synthetic ? 2u : 1u);
+		}
+		rig_close(&rig);
+	}
+}
+
 T_CASE(the_young_grow_up)
 {
 	const struct tacho_policy_input *input;
