@@ -158,12 +158,25 @@ static int open_ledger(struct tacho_sched *sched, char *why, size_t why_size)
 /*
  * Where the intensity of memory use comes from; only a policy that looks at it is worth its cost.
  */
+static enum tacho_metric_use metric_use(const struct tacho_sched *sched)
+{
+	const char *name = tacho_runner_name(sched->runner);
+
+	if (tacho_runner_pid(sched->runner) > 0)
+		return TACHO_METRIC_READ; /* who knows what it looks at */
+	if (strcmp(name, "spread") == 0)
+		return TACHO_METRIC_DECIDES;
+	if (strcmp(name, "auto") == 0 &&
+	    tacho_auto_spreads(sched->topology.cpus, sched->topology.nr_cpus))
+		return TACHO_METRIC_READ;
+	return TACHO_METRIC_UNUSED;
+}
+
 static int open_metric(struct tacho_sched *sched, char *why, size_t why_size)
 {
-	const bool wants = tacho_runner_pid(sched->runner) <= 0 &&
-			   strcmp(tacho_runner_name(sched->runner), "spread") == 0;
-	int error = tacho_metric_choose(sched->options.metric, wants, &sched->metric, why,
-					(unsigned)why_size);
+	int error =
+		tacho_metric_choose(sched->options.metric, metric_use(sched), sched->options.always,
+				    &sched->metric, why, (unsigned)why_size);
 
 	if (!error && sched->metric == TACHO_METRIC_CACHE && !sched->options.kernel.counters[0])
 		sched->options.kernel.counters[0] = "cache-misses";
@@ -189,12 +202,28 @@ static int open_facts(struct tacho_sched *sched, char *why, size_t why_size)
 	if (sched->options.always) {
 		memcpy(ids + live.nr_events, books, sizeof(books));
 		live.nr_events += sizeof(books) / sizeof(books[0]);
-	} else if (sched->metric == TACHO_METRIC_FAULTS && sched->options.metric) {
+	} else if (sched->metric == TACHO_METRIC_FAULTS) {
 		ids[live.nr_events++] = TACHO_K_MEM_FAULT;
 	}
 	if (sched->metric == TACHO_METRIC_CACHE)
 		ids[live.nr_events++] = TACHO_K_CPU_PMC0;
 	return tacho_live_open(&sched->live, &live, why, why_size);
+}
+
+/* What a zero means in the policy's input: enum tacho_policy_measured. */
+static uint32_t measured(const struct tacho_sched *sched)
+{
+	const enum tacho_metric_source metric = sched->metric;
+	uint32_t bits = 0;
+
+	if (sched->options.always)
+		bits |= TACHO_M_IO | TACHO_M_NET | TACHO_M_MIGRATIONS | TACHO_M_FAULTS;
+	if (metric == TACHO_METRIC_FAULTS)
+		bits |= TACHO_M_FAULTS;
+	/* asking for pages changes those who are asked: not in a dry run */
+	if (metric == TACHO_METRIC_PAGES ? sched->ledger != NULL : metric != TACHO_METRIC_NONE)
+		bits |= TACHO_M_INTENSITY;
+	return bits;
 }
 
 static int open_snapshot(struct tacho_sched *sched)
@@ -208,6 +237,7 @@ static int open_snapshot(struct tacho_sched *sched)
 		.min_age_ms = sched->options.min_age_ms,
 		.force = sched->options.force,
 		.metric = tacho_metric_names[sched->metric],
+		.measured = measured(sched),
 		.info = info,
 		.arg = sched,
 	};
@@ -536,24 +566,20 @@ static int cpus_tend(struct tacho_sched *sched)
 	return 0;
 }
 
-/* Pages are no event: who computes is asked. */
+/* Pages are no event: who computes is asked, in turns. */
 static void meter(struct tacho_sched *sched)
 {
-	const uint32_t nr = tacho_live_view(sched->live)->header.nr_domains;
 	struct tacho_unit *unit;
 	uint64_t pages;
-	unsigned asked = 0;
 
 	if (sched->metric != TACHO_METRIC_PAGES || !sched->ledger)
 		return;
-	for (uint32_t i = TACHO_DOMAIN_FIRST; i < nr && asked < MAX_METERED; i++) {
-		unit = tacho_snapshot_unit(sched->snapshot, i);
-		if (!unit->is_used || unit->service < sched->tuning.cpu_threshold || unit->tid ||
-		    unit->pid <= 0 || tacho_metric_pages(unit->pid, &pages) != 0)
-			continue;
-		asked++;
+	for (unsigned asked = 0; asked < MAX_METERED; asked++) {
+		unit = tacho_snapshot_unmetered(sched->snapshot, sched->round_ns);
+		if (!unit)
+			break;
 		/* the first time it is what was referenced ever */
-		if (unit->metered_ns)
+		if (tacho_metric_pages(unit->pid, &pages) == 0 && unit->metered_ns)
 			unit->intensity =
 				(double)pages * 1e9 / (double)(sched->round_ns - unit->metered_ns);
 		unit->metered_ns = sched->round_ns;

@@ -15,9 +15,10 @@ const char *const tacho_metric_names[TACHO_NR_METRICS] = {
 	[TACHO_METRIC_CACHE] = "cache misses",
 	[TACHO_METRIC_PAGES] = "pages referenced",
 	[TACHO_METRIC_FAULTS] = "page faults",
+	[TACHO_METRIC_NONE] = "none",
 };
 
-static const char *const words[TACHO_NR_METRICS] = {
+static const char *const words[TACHO_METRIC_NONE] = {
 	[TACHO_METRIC_CACHE] = "cache",
 	[TACHO_METRIC_PAGES] = "pages",
 	[TACHO_METRIC_FAULTS] = "faults",
@@ -37,20 +38,27 @@ static bool has_pages(void)
 	       access("/proc/self/smaps_rollup", R_OK) == 0;
 }
 
-int tacho_metric_choose(const char *name, bool wants_memory, enum tacho_metric_source *source,
-			char *why, unsigned why_size)
+static enum tacho_metric_source best(enum tacho_metric_use use, bool has_faults)
+{
+	if (has_pmu())
+		return TACHO_METRIC_CACHE;
+	if (use == TACHO_METRIC_DECIDES && has_pages())
+		return TACHO_METRIC_PAGES;
+	return use != TACHO_METRIC_UNUSED || has_faults ? TACHO_METRIC_FAULTS : TACHO_METRIC_NONE;
+}
+
+int tacho_metric_choose(const char *name, enum tacho_metric_use use, bool has_faults,
+			enum tacho_metric_source *source, char *why, unsigned why_size)
 {
 	unsigned i;
 
 	if (!name) {
-		*source = has_pmu()			? TACHO_METRIC_CACHE
-			  : wants_memory && has_pages() ? TACHO_METRIC_PAGES
-							: TACHO_METRIC_FAULTS;
+		*source = best(use, has_faults);
 		return 0;
 	}
-	for (i = 0; i < TACHO_NR_METRICS && strcmp(name, words[i]) != 0; i++)
+	for (i = 0; i < TACHO_METRIC_NONE && strcmp(name, words[i]) != 0; i++)
 		;
-	if (i == TACHO_NR_METRICS) {
+	if (i == TACHO_METRIC_NONE) {
 		snprintf(why, why_size, "no metric '%s': cache, pages, faults", name);
 		return -EINVAL;
 	}

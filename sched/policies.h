@@ -20,6 +20,8 @@ extern const struct tacho_policy tacho_policy_balance; /* run-queue load */
 extern const struct tacho_policy tacho_policy_gang; /* working sets run at the same time */
 extern const struct tacho_policy tacho_policy_spread; /* memory-intensive domains apart */
 extern const struct tacho_policy tacho_policy_auto; /* chooses among them, by the facts */
+/* Whether it may ask `spread` on these processors: several caches, one of them for several. */
+bool tacho_auto_spreads(const struct tacho_policy_cpu *cpus, uint32_t nr_cpus);
 /* All of them, NULL at the end. */
 extern const struct tacho_policy *const tacho_policies[];
 

@@ -141,6 +141,21 @@ struct tacho_unit *tacho_snapshot_unit(struct tacho_snapshot *snapshot, uint32_t
 	return domain < snapshot->options.nr_domains ? &snapshot->units[domain] : NULL;
 }
 
+struct tacho_unit *tacho_snapshot_unmetered(struct tacho_snapshot *snapshot, uint64_t now_ns)
+{
+	struct tacho_unit *unit, *oldest = NULL;
+
+	for (uint32_t i = 0; i < snapshot->nr_active; i++) {
+		unit = &snapshot->units[snapshot->active[i]];
+		if (!unit->is_used || unit->tid || unit->pid <= 0 || unit->metered_ns == now_ns ||
+		    unit->service < snapshot->options.tuning->cpu_threshold)
+			continue;
+		if (!oldest || unit->metered_ns < oldest->metered_ns)
+			oldest = unit;
+	}
+	return oldest;
+}
+
 void tacho_snapshot_forget(struct tacho_snapshot *snapshot, uint32_t domain)
 {
 	struct tacho_unit *unit = &snapshot->units[domain];
@@ -642,6 +657,7 @@ int tacho_snapshot_take(struct tacho_snapshot *snapshot, struct tacho_facts *fac
 	snapshot->input.sets = snapshot->input_sets;
 	snapshot->input.members = snapshot->members;
 	snapshot->input.metric = snapshot->options.metric;
+	snapshot->input.measured = snapshot->options.measured;
 	snapshot->input.tuning = *snapshot->options.tuning;
 	*input = &snapshot->input;
 	return 0;

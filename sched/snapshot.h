@@ -56,6 +56,7 @@ struct tacho_snapshot_options {
 	unsigned min_age_ms;
 	bool force;
 	const char *metric; /* as tacho_policy_input says it */
+	uint32_t measured; /* the same */
 	/*
 	 * What a domain is: as tacho_kernel_domain. 0 or -errno. tid: of a domain that is one
 	 * thread.
@@ -85,6 +86,11 @@ void tacho_snapshot_touch(struct tacho_snapshot *snapshot, uint32_t domain, uint
 struct tacho_unit *tacho_snapshot_unit(struct tacho_snapshot *snapshot, uint32_t domain);
 /* When /proc is asked about it again: ns. */
 uint64_t tacho_snapshot_recheck(const struct tacho_unit *unit);
+/*
+ * Of the processes that compute (tuning.cpu_threshold), the one whose pages were asked about
+ * longest ago; NULL: all were asked at now_ns.
+ */
+struct tacho_unit *tacho_snapshot_unmetered(struct tacho_snapshot *snapshot, uint64_t now_ns);
 void tacho_snapshot_forget(struct tacho_snapshot *snapshot, uint32_t domain);
 /* Sums over all domains of the input but idle and the system. */
 struct tacho_others {

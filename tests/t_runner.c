@@ -190,7 +190,7 @@ static void refused(const char *kind, int error, const char *text)
 T_CASE(what_cannot_be_loaded)
 {
 	refused("no_symbol", -ENOEXEC, ".so: it has no tacho_policy");
-	refused("other_abi", -ENOEXEC, ".so: its ABI is 2, and this is 1");
+	refused("other_abi", -ENOEXEC, ".so: its ABI is 3, and this is 2");
 	refused("no_decide", -ENOEXEC, ".so: its tacho_policy has no decide()");
 	refused("constructor", -EPIPE, "it crashed while it was loaded: signal 6, Aborted");
 	refused("leaves_early", -EPIPE, "it ended while it was loaded, with status 0");

@@ -85,6 +85,7 @@ static void rig_open(struct rig *rig)
 	options.world = &rig->world;
 	options.tuning = &rig->tuning;
 	options.metric = "page faults";
+	options.measured = TACHO_M_FAULTS;
 	options.info = info;
 	T_EQ(tacho_facts_create(&rig->facts, &facts), 0);
 	T_EQ(tacho_snapshot_create(&rig->snapshot, &options), 0);
@@ -135,6 +136,7 @@ T_CASE(a_pair_as_a_policy_sees_it)
 	ping_pong(&rig, 9, 10, 1, true);
 	input = take(&rig);
 	T_EQ(input->nr_domains, 2u);
+	T_EQ(input->measured, (uint32_t)TACHO_M_FAULTS);
 	T_EQ(input->nr_pairs, 1u);
 	T_EQ(input->nr_sets, 1u);
 	/* the mean of one interval is that interval */
@@ -290,6 +292,41 @@ T_CASE(many_are_asked_bit_by_bit)
 	}
 	T_EQ(nr_young, 0u);
 	T_OK(strncmp(input->domains[99].name, "task ", 5) == 0);
+	rig_close(&rig);
+}
+
+/* Who computes is asked about its pages in turns, also where there are more than one round asks. */
+T_CASE(nobody_is_left_out_of_metering)
+{
+	unsigned asked[40] = { 0 };
+	struct tacho_unit *unit;
+	struct rig rig;
+
+	rig_open(&rig);
+	rig.tuning.cpu_threshold = 0.01;
+	for (uint32_t i = 0; i < 40; i++)
+		give_service(rig.facts, 0, 10 + i, rig.now_ns + i * MS / 2,
+			     rig.now_ns + (i + 1) * MS / 2);
+	rig.now_ns += INTERVAL_NS;
+	tacho_facts_end(rig.facts, rig.now_ns);
+	T_EQ(tacho_snapshot_add(rig.snapshot, rig.facts, rig.now_ns, true), 0);
+	(void)take(&rig);
+	(void)take(&rig); /* files of 32 tasks are read in a round */
+	for (uint64_t second = 1; second <= 3; second++)
+		for (unsigned i = 0; i < 16; i++) {
+			unit = tacho_snapshot_unmetered(rig.snapshot, second);
+			T_NEED(unit && unit->id >= 10 && unit->id < 50);
+			unit->metered_ns = second;
+			asked[unit->id - 10]++;
+		}
+	for (unsigned i = 0; i < 40; i++)
+		T_OK(asked[i] > 0);
+	for (unsigned i = 0; i < 40; i++) {
+		unit = tacho_snapshot_unmetered(rig.snapshot, 6);
+		T_NEED(unit != NULL);
+		unit->metered_ns = 6;
+	}
+	T_OK(!tacho_snapshot_unmetered(rig.snapshot, 6));
 	rig_close(&rig);
 }
 

@@ -35,7 +35,7 @@
 extern "C" {
 #endif
 
-#define TACHO_POLICY_ABI   1u
+#define TACHO_POLICY_ABI   2u /* another number whenever a struct here changes */
 #define TACHO_POLICY_NONE  0xffffffffu /* no domain, CPU, set, node */
 #define TACHO_POLICY_STATE 4096u /* bytes that a policy may keep from call to call */
 #define TACHO_POLICY_CPUS  1024u
@@ -157,8 +157,10 @@ struct tacho_policy_domain {
 	double waits; /* rate */
 	double wakes_out, wakes_in; /* rates: woke others, was woken by others */
 	double slices; /* rate: times on a CPU */
+	/* of these, see `measured` of the input: what nobody measures is 0 */
 	double migrations, faults; /* rates */
-	double io_bytes, net_bytes; /* rates: block devices; sockets */
+	double io_bytes; /* rate: block devices */
+	double net_bytes; /* rate: sockets; and network devices, where those are measured */
 	double intensity; /* rate: use of memory, by the metric that the input names */
 	struct tacho_cpus allowed; /* where it may run at all */
 	struct tacho_cpus placed; /* where we put it; none: we did not */
@@ -195,6 +197,18 @@ struct tacho_policy_tuning {
 	double net_threshold; /* bytes/s [1 MB/s] */
 };
 
+/*
+ * What costs too much to be measured always: --always does, and so do --logs, --report and
+ * --launch, who keep books. Without the bit, a zero means nothing.
+ */
+enum tacho_policy_measured {
+	TACHO_M_IO = 0x1, /* io_bytes */
+	TACHO_M_NET = 0x2, /* net_bytes, all of it: without, those of sockets only */
+	TACHO_M_MIGRATIONS = 0x4,
+	TACHO_M_FAULTS = 0x8, /* also where they are the metric */
+	TACHO_M_INTENSITY = 0x10, /* there is a metric */
+};
+
 struct tacho_policy_input {
 	uint64_t time_ns; /* of the end of the interval */
 	uint64_t interval_ns;
@@ -206,7 +220,9 @@ struct tacho_policy_input {
 	const struct tacho_policy_pair *pairs; /* by rate, largest first */
 	const struct tacho_policy_set *sets; /* by rate, largest first */
 	const uint32_t *members;
-	const char *metric; /* where intensity comes from: "cache misses"... */
+	const char *metric; /* where intensity comes from: "cache misses"... "none" */
+	uint32_t measured; /* enum tacho_policy_measured */
+	uint32_t pad0;
 	struct tacho_policy_tuning tuning;
 };
 

@@ -23,12 +23,12 @@ struct auto_state {
 	uint32_t last_ms; /* of the call before */
 };
 
-/* Several caches, all of whose misses go to different places. */
-static bool can_spread(const struct tacho_policy_input *input)
+bool tacho_auto_spreads(const struct tacho_policy_cpu *cpus, uint32_t nr_cpus)
 {
+	const struct tacho_policy_input input = { .cpus = cpus, .nr_cpus = nr_cpus };
 	bool several;
 
-	return tacho_input_caches(input, &several) > 1 && several;
+	return tacho_input_caches(&input, &several) > 1 && several;
 }
 
 /*
@@ -61,7 +61,7 @@ static void decide(void *state, const struct tacho_policy_input *input,
 	}
 	if (s->alone < ALONE)
 		return;
-	if (can_spread(input))
+	if (tacho_auto_spreads(input->cpus, input->nr_cpus))
 		tacho_policy_spread.decide(&s->spread, input, plan);
 	if (plan->nr)
 		memset(&s->balance, 0, sizeof(s->balance));
