@@ -166,6 +166,8 @@ static enum tacho_metric_use metric_use(const struct tacho_sched *sched)
 		return TACHO_METRIC_READ; /* who knows what it looks at */
 	if (strcmp(name, "spread") == 0)
 		return TACHO_METRIC_DECIDES;
+	if (strcmp(name, "observe") == 0)
+		return TACHO_METRIC_READ; /* it asks spread, too */
 	if (strcmp(name, "auto") == 0 &&
 	    tacho_auto_spreads(sched->topology.cpus, sched->topology.nr_cpus))
 		return TACHO_METRIC_READ;
@@ -390,6 +392,7 @@ void tacho_sched_close(struct tacho_sched *sched, size_t *undone)
 	tacho_snapshot_destroy(sched->snapshot);
 	tacho_live_close(sched->live);
 	tacho_runner_close(sched->runner);
+	tacho_observer_destroy(sched->observer);
 	tacho_topology_close(&sched->topology);
 	unhurry(sched);
 	free(sched->plan.place);
@@ -516,6 +519,8 @@ static int interval(struct tacho_sched *sched)
 		return tacho_s_fail(sched, error, "out of memory");
 	tacho_s_trials(sched);
 	error = decide(sched, input);
+	if (!error)
+		error = tacho_s_observe(sched, input);
 	if (error)
 		return error;
 	if (sched->options.view)

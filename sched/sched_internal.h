@@ -11,6 +11,7 @@
 
 #include "judge.h"
 #include "metric.h"
+#include "observer.h"
 #include "policies.h"
 #include "sched.h"
 #include "snapshot.h"
@@ -76,6 +77,7 @@ struct tacho_sched {
 	struct tacho_world world;
 	struct tacho_topology topology;
 	struct tacho_runner *runner;
+	struct tacho_observer *observer; /* NULL: the policy is not `observe` */
 	struct tacho_ledger *ledger; /* NULL: dry run */
 	struct tacho_live *live;
 	struct tacho_snapshot *snapshot;
@@ -160,6 +162,11 @@ void tacho_s_hold(const struct tacho_sched *sched, struct tacho_unit *unit, doub
 /* split.c */
 
 void tacho_s_splits(struct tacho_sched *sched, const struct tacho_policy_input *input);
+
+/* observer.c */
+
+/* Where the policy is `observe`: what would the others do? 0 or -ENOMEM. */
+int tacho_s_observe(struct tacho_sched *sched, const struct tacho_policy_input *input);
 
 /*
  * wakecost.c: seconds that it costs to wake somebody on another CPU instead of this one; 0: one

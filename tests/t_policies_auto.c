@@ -4,6 +4,7 @@
  *
  * Inputs are made up, as in t_policies.c.
  */
+#include "sched/observer.h"
 #include "policy_rig.h"
 
 /* As events come where they are dear: five calls, and then nothing for seconds. */
@@ -319,6 +320,71 @@ T_CASE(observe_asks_for_nothing)
 	mix(2, 2, d); /* something to be done for several of the others */
 	policy_open("observe");
 	T_EQ(ask(30), 0);
+}
+
+struct told {
+	uint32_t nr, ends;
+	char by[8][16];
+	uint32_t who[8];
+};
+
+static void tell(void *arg, const struct tacho_policy *policy,
+		 const struct tacho_policy_domain *domain, const struct tacho_policy_place *place)
+{
+	struct told *told = arg;
+
+	told->ends += !place;
+	if (!place || told->nr == 8)
+		return;
+	snprintf(told->by[told->nr], sizeof(told->by[0]), "%s", policy->name);
+	told->who[told->nr++] = domain->id;
+}
+
+static void observe(struct tacho_observer *observer, unsigned times, struct told *told)
+{
+	*told = (struct told){ 0 };
+	while (times-- > 0) {
+		w.input.time_ns += 20000000;
+		tacho_observer_ask(observer, world_input(&w), tell, told);
+	}
+}
+
+T_CASE(observe_tells_what_each_would_do)
+{
+	struct tacho_observer *observer;
+	struct told told;
+	uint32_t a, b, hogs[2];
+
+	start("observe", 4, 4);
+	T_EQ(tacho_observer_create(&observer), 0);
+	a = hog("a", 0, 0.1, 0.01);
+	b = hog("b", 1, 0.1, 0.01);
+	hogs[0] = hog("hog", 2, 0.5, 0.5);
+	hogs[1] = hog("hog", 2, 0.5, 0.5);
+	w.domains[a].waits = w.domains[b].waits = 8000;
+	world_pair(&w, a, b, 16000);
+	world_set(&w, (uint32_t[]){ a, b }, 2, 0.01);
+	observe(observer, 1, &told);
+	T_EQ(told.nr, 0); /* not what comes once only */
+	observe(observer, 1, &told);
+	T_EQ(told.nr, 4); /* the pair: auto and affinity */
+	for (uint32_t i = 0; i < told.nr; i++) {
+		T_EQ(strcmp(told.by[i], i < 2 ? "auto" : "affinity"), 0);
+		T_OK(told.who[i] == w.domains[a].id || told.who[i] == w.domains[b].id);
+	}
+	observe(observer, 5, &told);
+	T_EQ(told.nr, 1);
+	T_EQ(strcmp(told.by[0], "balance"), 0);
+	T_OK(told.who[0] == w.domains[hogs[0]].id || told.who[0] == w.domains[hogs[1]].id);
+	w.noise = 0.2;
+	observe(observer, 20, &told);
+	T_EQ(told.nr + told.ends, 0); /* once, not in every call */
+	w.noise = 0;
+	w.input.nr_sets = w.input.nr_pairs = w.input.nr_members = 0;
+	w.domains[a].set = w.domains[b].set = NONE;
+	observe(observer, 100, &told);
+	T_EQ(told.ends, 4);
+	tacho_observer_destroy(observer);
 }
 
 /* --- auto ------------------------------------------------------------------------------------- */

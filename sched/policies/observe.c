@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * observe.c: the policy that asks for nothing: facts only.
+ * observe.c: the policy that asks for nothing: facts only. What the others would do is told beside
+ * it, by sched/observer.c: a plan has no words for what shall not be done.
  */
 #include "sched/policies.h"
 
