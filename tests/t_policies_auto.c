@@ -426,6 +426,54 @@ T_CASE(auto_balances_what_stays_uneven)
 	T_EQ(ask(100), 0);
 }
 
+/* The pair has nothing to do with the hogs, nor they with it. */
+T_CASE(auto_balances_beside_a_pair)
+{
+	uint32_t a, b, nr = 0;
+
+	start("auto", 4, 4);
+	a = hog("a", 0, 0.1, 0.01);
+	b = hog("b", 1, 0.1, 0.01);
+	w.domains[a].waits = w.domains[b].waits = 8000;
+	world_pair(&w, a, b, 16000);
+	world_set(&w, (uint32_t[]){ a, b }, 2, 0.01);
+	(void)hog("hog", 2, 0.5, 0.5);
+	(void)hog("hog", 2, 0.5, 0.5);
+	T_EQ(ask(2), 2);
+	world_apply(&w);
+	w.sets[0].together = 0;
+	for (unsigned i = 0; i < 50 && nr != 3; i++)
+		nr = ask(1);
+	T_EQ(nr, 3);
+	T_EQ(world_where(&w, a), world_where(&w, b));
+	for (uint32_t i = 0; i < 3; i++)
+		if (w.place[i].domain > b)
+			T_OK(!tacho_cpus_has(&w.place[i].cpus, world_where(&w, a)) &&
+			     !tacho_cpus_has(&w.place[i].cpus, 2));
+}
+
+/* The only CPU that is emptier is the pair's. */
+T_CASE(auto_does_not_balance_into_a_pair)
+{
+	uint32_t a, b, to;
+
+	start("auto", 2, 2);
+	a = hog("a", 0, 0.05, 0.01);
+	b = hog("b", 1, 0.05, 0.01);
+	w.domains[a].waits = w.domains[b].waits = 8000;
+	world_pair(&w, a, b, 16000);
+	world_set(&w, (uint32_t[]){ a, b }, 2, 0.01);
+	for (unsigned i = 0; i < 3; i++)
+		(void)hog("hog", 0, 0.3, 0.6);
+	T_EQ(ask(2), 2);
+	world_apply(&w);
+	w.sets[0].together = 0;
+	to = world_where(&w, a);
+	T_EQ(to, 1u);
+	T_EQ(ask(100), 2);
+	T_EQ(world_where(&w, a), to);
+}
+
 T_CASE(auto_balances_by_the_clock)
 {
 	start("auto", 2, 2);
