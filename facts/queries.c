@@ -36,26 +36,6 @@ double tacho_facts_affinity(const struct tacho_facts *facts, uint32_t domain, ui
 		     tacho_facts_domain(facts, domain)->service_ns);
 }
 
-double tacho_facts_apart(const struct tacho_facts *facts, uint32_t a, uint32_t b)
-{
-	const uint32_t nr_cpus = tacho_facts_nr_cpus(facts);
-	double all_a = 0, all_b = 0, same = 0;
-
-	/* of what is known by CPU: a sum of an adding log is not */
-	for (uint32_t i = 0; i < nr_cpus; i++) {
-		const double on_a = (double)tacho_facts_service_on(facts, a, i);
-		const double on_b = (double)tacho_facts_service_on(facts, b, i);
-
-		all_a += on_a;
-		all_b += on_b;
-		same += on_a * on_b;
-	}
-	if (all_a == 0 || all_b == 0)
-		return 0;
-	same /= all_a * all_b;
-	return same < 1 ? 1 - same : 0;
-}
-
 /* --- locality --------------------------------------------------------------------------------- */
 
 /*

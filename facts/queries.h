@@ -13,11 +13,6 @@
 double tacho_facts_load(const struct tacho_facts *facts, uint32_t cpu);
 /* Share of the domain's service that it got on this CPU, 0..1; 0 if it did not run. */
 double tacho_facts_affinity(const struct tacho_facts *facts, uint32_t domain, uint32_t cpu);
-/*
- * 0..1: how likely two domains were on different CPUs: 1 - sum over CPUs of affinity(a) *
- * affinity(b). 0 if one of them did not run. O(CPUs).
- */
-double tacho_facts_apart(const struct tacho_facts *facts, uint32_t a, uint32_t b);
 
 /* A partner of a domain: both directions together. */
 struct tacho_facts_partner {

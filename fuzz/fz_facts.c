@@ -125,8 +125,6 @@ static void shares_look(struct state *s)
 		for (uint32_t i = 0; i <= DOMAINS; i++)
 			check_share(tacho_facts_affinity(s->facts, i, cpu));
 	}
-	for (uint32_t i = 0; i <= DOMAINS; i++)
-		check_share(tacho_facts_apart(s->facts, i, take_number(s, DOMAINS)));
 }
 
 /* So few domains have no more than eight partners. */

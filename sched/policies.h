@@ -25,6 +25,13 @@ bool tacho_auto_spreads(const struct tacho_policy_cpu *cpus, uint32_t nr_cpus);
 /* All of them, NULL at the end. */
 extern const struct tacho_policy *const tacho_policies[];
 
+/*
+ * 0..1: how likely two domains of an input were on different CPUs, or in different caches; 0 if one
+ * of them did not run.
+ */
+double tacho_input_apart(const struct tacho_policy_input *input, uint32_t a, uint32_t b,
+			 bool caches);
+
 struct tacho_runner;
 /*
  * name: of a built-in one, or a file if there is a '/' in it. limit_ms: for one decision of a

@@ -173,5 +173,7 @@ int tacho_s_observe(struct tacho_sched *sched, const struct tacho_policy_input *
  * CPU.
  */
 double tacho_wake_cost(const struct tacho_topology *topology);
+/* Index of the one of nr > 1 CPUs that shares least with the first one. */
+uint32_t tacho_wake_farthest(const struct tacho_policy_cpu *cpus, uint32_t nr);
 
 #endif /* TACHO_SCHED_INTERNAL_H */

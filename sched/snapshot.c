@@ -12,6 +12,7 @@
 
 #include "couples.h"
 #include "facts/queries.h"
+#include "policies.h"
 
 #define MAX_DOMAINS  512u
 #define MAX_PAIRS    1024u
@@ -205,11 +206,6 @@ static void unit_add(struct tacho_unit *unit, const struct tacho_facts_domain *f
 		     (double)(facts->pmc[0] ? facts->pmc[0] : facts->faults) * rate, gain);
 }
 
-static bool is_placed(const struct tacho_unit *unit)
-{
-	return tacho_cpus_next(&unit->placed, 0) != TACHO_POLICY_NONE;
-}
-
 /*
  * Those to which something happened are active; who was silent for long and is not placed is no
  * more.
@@ -226,7 +222,8 @@ static void units_choose(struct tacho_snapshot *snapshot, struct tacho_facts *fa
 		tacho_snapshot_touch(snapshot, domains[i], now_ns);
 	for (uint32_t i = 0; i < snapshot->nr_active; i++) {
 		unit = &snapshot->units[snapshot->active[i]];
-		unit->is_active = now_ns - unit->active_ns <= KEEP_NS || is_placed(unit) ||
+		unit->is_active = now_ns - unit->active_ns <= KEEP_NS ||
+				  !tacho_cpus_empty(&unit->placed) ||
 				  unit->flags & TACHO_D_LAUNCHED;
 		unit->is_used = unit->is_used && unit->is_active;
 		if (unit->is_active)
@@ -504,8 +501,9 @@ static void cut(struct tacho_snapshot *snapshot)
 	for (uint32_t i = 0; i < snapshot->nr_numbers; i++) {
 		struct tacho_unit *unit = &snapshot->units[snapshot->numbers[i]];
 
-		unit->is_used = kept < MAX_DOMAINS && (is_placed(unit) || i < MAX_DOMAINS / 2 ||
-						       snapshot->nr_numbers <= MAX_DOMAINS);
+		unit->is_used = kept < MAX_DOMAINS &&
+				(!tacho_cpus_empty(&unit->placed) || i < MAX_DOMAINS / 2 ||
+				 snapshot->nr_numbers <= MAX_DOMAINS);
 		if (unit->is_used)
 			snapshot->numbers[kept++] = snapshot->numbers[i];
 	}
@@ -524,7 +522,7 @@ static void choose(struct tacho_snapshot *snapshot)
 		unit = &snapshot->units[snapshot->active[i]];
 		unit->is_used =
 			snapshot->active[i] != TACHO_DOMAIN_IDLE &&
-			(is_placed(unit) || unit->flags & TACHO_D_LAUNCHED ||
+			(!tacho_cpus_empty(&unit->placed) || unit->flags & TACHO_D_LAUNCHED ||
 			 unit->service > MIN_SERVICE ||
 			 unit->wakes_in + unit->wakes_out > snapshot->options.tuning->min_rate);
 		if (unit->is_used)
@@ -601,18 +599,6 @@ static int take_sets(struct tacho_snapshot *snapshot, struct tacho_facts *facts)
 	return 0;
 }
 
-static double apart(const struct tacho_snapshot *snapshot, uint32_t a, uint32_t b)
-{
-	const double *x = snapshot->input_service + (size_t)a * snapshot->nr_cpus;
-	const double *y = snapshot->input_service + (size_t)b * snapshot->nr_cpus;
-	const double all = snapshot->domains[a].service * snapshot->domains[b].service;
-	double same = 0;
-
-	for (uint32_t cpu = 0; cpu < snapshot->nr_cpus; cpu++)
-		same += x[cpu] * y[cpu];
-	return all > 0 && same < all ? 1 - same / all : 0;
-}
-
 static void take_pairs(struct tacho_snapshot *snapshot)
 {
 	struct tacho_policy_pair *pair;
@@ -621,7 +607,7 @@ static void take_pairs(struct tacho_snapshot *snapshot)
 
 	for (size_t i = 0; i < nr; i++) {
 		pair = &snapshot->pairs[i];
-		pair->apart = apart(snapshot, pair->a, pair->b);
+		pair->apart = tacho_input_apart(&snapshot->input, pair->a, pair->b, false);
 	}
 	snapshot->input.nr_pairs = (uint32_t)nr;
 }
@@ -635,30 +621,38 @@ static void take_cpus(struct tacho_snapshot *snapshot)
 	}
 }
 
+/* All but the numbers of what is in the arrays. */
+static void input_begin(struct tacho_snapshot *snapshot, uint64_t now_ns)
+{
+	struct tacho_policy_input *input = &snapshot->input;
+
+	input->time_ns = now_ns;
+	input->interval_ns = snapshot->interval_ns;
+	input->nr_cpus = snapshot->nr_cpus;
+	input->nr_nodes = snapshot->options.topology->nr_nodes;
+	input->cpus = snapshot->cpus;
+	input->domains = snapshot->domains;
+	input->service_on = snapshot->input_service;
+	input->pairs = snapshot->pairs;
+	input->sets = snapshot->input_sets;
+	input->members = snapshot->members;
+	input->metric = snapshot->options.metric;
+	input->measured = snapshot->options.measured;
+	input->tuning = *snapshot->options.tuning;
+}
+
 int tacho_snapshot_take(struct tacho_snapshot *snapshot, struct tacho_facts *facts, uint64_t now_ns,
 			const struct tacho_policy_input **input)
 {
 	int error;
 
+	input_begin(snapshot, now_ns);
 	take_cpus(snapshot);
 	take_domains(snapshot, now_ns);
 	error = take_sets(snapshot, facts);
 	if (error)
 		return error;
 	take_pairs(snapshot);
-	snapshot->input.time_ns = now_ns;
-	snapshot->input.interval_ns = snapshot->interval_ns;
-	snapshot->input.nr_cpus = snapshot->nr_cpus;
-	snapshot->input.nr_nodes = snapshot->options.topology->nr_nodes;
-	snapshot->input.cpus = snapshot->cpus;
-	snapshot->input.domains = snapshot->domains;
-	snapshot->input.service_on = snapshot->input_service;
-	snapshot->input.pairs = snapshot->pairs;
-	snapshot->input.sets = snapshot->input_sets;
-	snapshot->input.members = snapshot->members;
-	snapshot->input.metric = snapshot->options.metric;
-	snapshot->input.measured = snapshot->options.measured;
-	snapshot->input.tuning = *snapshot->options.tuning;
 	*input = &snapshot->input;
 	return 0;
 }

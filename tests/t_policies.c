@@ -44,6 +44,35 @@ static void joined_pair(uint32_t *a, uint32_t *b)
 	world_apply(&w);
 }
 
+static bool is_near(double value, double want)
+{
+	return value > want - 1e-9 && value < want + 1e-9;
+}
+
+T_CASE(how_likely_two_are_apart)
+{
+	const struct tacho_policy_input *input;
+	uint32_t a, b, c, none;
+
+	start("affinity", 4, 2);
+	a = world_task(&w, "a", 0.4);
+	b = world_task(&w, "b", 0.1);
+	c = world_task(&w, "c", 0.7);
+	none = world_task(&w, "none", 0);
+	world_on(&w, a, 1, 0.25); /* three quarters on CPU 0 */
+	world_on(&w, b, 1, 1);
+	world_on(&w, c, 2, 1);
+	input = world_input(&w);
+	T_OK(is_near(tacho_input_apart(input, a, b, false), 0.75));
+	T_OK(is_near(tacho_input_apart(input, b, a, false), 0.75));
+	T_OK(is_near(tacho_input_apart(input, a, b, true), 0)); /* one cache */
+	T_OK(is_near(tacho_input_apart(input, a, c, true), 1));
+	T_OK(is_near(tacho_input_apart(input, a, a, false), 1 - 0.5625 - 0.0625));
+	T_OK(tacho_input_apart(input, b, b, false) == 0);
+	T_OK(tacho_input_apart(input, a, none, false) == 0);
+	T_OK(tacho_input_apart(input, a, 99, true) == 0);
+}
+
 T_CASE(a_pair_that_takes_turns_shares_a_cpu)
 {
 	uint32_t a, b;

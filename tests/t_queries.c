@@ -55,7 +55,6 @@ T_CASE(affinity)
 
 	tacho_facts_end(facts, 0);
 	T_OK(tacho_facts_affinity(facts, 2, 0) == 0);
-	T_OK(tacho_facts_apart(facts, 2, 3) == 0);
 	give_service(facts, 0, 2, 0, 300);
 	give_service(facts, 1, 2, 0, 100);
 	give_service(facts, 1, 3, 100, 200);
@@ -66,13 +65,6 @@ T_CASE(affinity)
 	T_OK(tacho_facts_affinity(facts, 2, 2) == 0);
 	T_OK(tacho_facts_affinity(facts, 2, 3) == 0);
 	T_OK(tacho_facts_affinity(facts, 8, 0) == 0);
-	T_OK(is_near(tacho_facts_apart(facts, 2, 3), 0.75));
-	T_OK(is_near(tacho_facts_apart(facts, 3, 2), 0.75));
-	T_OK(tacho_facts_apart(facts, 2, 4) == 1);
-	T_OK(is_near(tacho_facts_apart(facts, 2, 2), 1 - 0.5625 - 0.0625));
-	T_OK(tacho_facts_apart(facts, 3, 3) == 0);
-	T_OK(tacho_facts_apart(facts, 2, 5) == 0); /* did not run */
-	T_OK(tacho_facts_apart(facts, 2, 8) == 0);
 	tacho_facts_destroy(facts);
 }
 

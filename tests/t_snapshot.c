@@ -9,7 +9,7 @@
 
 #include "rows.h"
 #include "sched/couples.h"
-#include "sched/snapshot.h"
+#include "sched/sched_internal.h"
 
 #define DOMAINS	    128u
 #define MS	    1000000ull
@@ -363,6 +363,23 @@ T_CASE(of_many_pairs_the_busiest_are_kept)
 		T_OK(couples.couple[i - 1].a < couples.couple[i].a);
 	tacho_couples_fini(&couples);
 	tacho_facts_destroy(facts);
+}
+
+/* Siblings have neighbouring numbers on one machine, and not on another. */
+T_CASE(waking_is_measured_between_those_that_share_least)
+{
+	struct tacho_policy_cpu cpus[8] = { 0 };
+
+	for (uint32_t i = 0; i < 8; i++)
+		cpus[i] = (struct tacho_policy_cpu){ .id = i, .core = i / 2 };
+	T_EQ(tacho_wake_farthest(cpus, 2), 1u);
+	T_EQ(tacho_wake_farthest(cpus, 8), 2u);
+	cpus[5].cache = cpus[6].cache = cpus[7].cache = 1;
+	T_EQ(tacho_wake_farthest(cpus, 8), 5u);
+	cpus[6].package = cpus[7].package = 1;
+	T_EQ(tacho_wake_farthest(cpus, 8), 6u);
+	cpus[7].node = 1;
+	T_EQ(tacho_wake_farthest(cpus, 8), 7u);
 }
 
 T_CASE(what_is_gone_is_forgotten)

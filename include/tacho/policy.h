@@ -89,6 +89,14 @@ static inline bool tacho_cpus_equal(const struct tacho_cpus *a, const struct tac
 	return true;
 }
 
+static inline bool tacho_cpus_empty(const struct tacho_cpus *cpus)
+{
+	for (unsigned i = 0; i < TACHO_POLICY_CPUS / 64; i++)
+		if (cpus->bits[i])
+			return false;
+	return true;
+}
+
 static inline uint32_t tacho_cpus_count(const struct tacho_cpus *cpus)
 {
 	uint32_t nr = 0;

@@ -17,7 +17,6 @@
 #define TOGETHER_IDLE 0.4 /* and so much more of it where CPUs idle: waking them takes time, too */
 #define ONE_CPU	      1.3 /* what one CPU can do, and what waking across CPUs took beside it */
 #define IDLE_LEAST    0.5 /* waking a busy CPU is not free: behind who runs there, one waits */
-#define PRICE_MOST    100e-6 /* seconds: one that seems to cost more was measured badly */
 #define IN_THE_WAY    0.1 /* of what a set takes from others that compute, it loses so much */
 #define WAIT_LEAST    0.25 /* a placed set that waits less than this is content */
 #define TIRED	      TACHO_LASTS(3) /* ms before a set is let go */
@@ -247,7 +246,7 @@ static struct tacho_cpus cpus_of(const struct affinity *a, const struct look *lo
 
 static double wake_cost(const struct affinity *a)
 {
-	return tacho_least(tacho_sane(a->input->tuning.wake_cost), PRICE_MOST);
+	return tacho_sane(a->input->tuning.wake_cost);
 }
 
 /* Share of all CPUs that nothing uses. */

@@ -101,14 +101,6 @@ double tacho_input_apart(const struct tacho_policy_input *input, uint32_t a, uin
 	return tacho_sane(1 - same / (all_a * all_b));
 }
 
-bool tacho_cpus_empty(const struct tacho_cpus *cpus)
-{
-	for (unsigned i = 0; i < TACHO_POLICY_CPUS / 64; i++)
-		if (cpus->bits[i])
-			return false;
-	return true;
-}
-
 double tacho_domain_demand(const struct tacho_policy_domain *domain)
 {
 	return tacho_least(tacho_sane(domain->service) + tacho_sane(domain->wait),

@@ -48,10 +48,6 @@ struct tacho_cpus tacho_input_online(const struct tacho_policy_input *input);
 struct tacho_cpus tacho_input_cache(const struct tacho_policy_input *input, uint32_t cpu);
 /* Last levels of cache; *several: one of them has more than one CPU. */
 uint32_t tacho_input_caches(const struct tacho_policy_input *input, bool *several);
-/* 0..1: how likely two domains were on different CPUs, or in different caches. */
-double tacho_input_apart(const struct tacho_policy_input *input, uint32_t a, uint32_t b,
-			 bool caches);
-bool tacho_cpus_empty(const struct tacho_cpus *cpus);
 
 /* Share of a CPU that it would take if it could: what it had, and what it waited for. */
 double tacho_domain_demand(const struct tacho_policy_domain *domain);
