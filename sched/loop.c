@@ -486,6 +486,15 @@ static void gone(void *arg, uint32_t domain)
 	tacho_snapshot_forget(sched->snapshot, domain);
 }
 
+/* What is in the logs has just been read: numbers of those that have ended can be used again. */
+static void forget_ended(struct tacho_sched *sched)
+{
+	if (sched->round_ns - sched->forgot_ns < SWEEP_NS)
+		return;
+	sched->forgot_ns = sched->round_ns;
+	tacho_live_sweep(sched->live, gone, sched);
+}
+
 /* Somebody who communicates is too young to be moved: look again when he no longer is. */
 static void wait_for_the_young(struct tacho_sched *sched, const struct tacho_policy_input *input)
 {
@@ -527,14 +536,7 @@ static int interval(struct tacho_sched *sched)
 		sched->options.view(sched->options.arg, input);
 	tacho_s_splits(sched, input);
 	wait_for_the_young(sched, input);
-	/*
-	 * what is in the logs has just been read: numbers of those that have ended can be used
-	 * again
-	 */
-	if (sched->round_ns - sched->forgot_ns >= SWEEP_NS) {
-		sched->forgot_ns = sched->round_ns;
-		tacho_live_sweep(sched->live, gone, sched);
-	}
+	forget_ended(sched);
 	if (tacho_s_moves_wait(sched))
 		tacho_watch_busy(&sched->watch, sched->round_ns);
 	return 0;
@@ -591,6 +593,24 @@ static void meter(struct tacho_sched *sched)
 	}
 }
 
+/*
+ * Processes end while events are off, too, and there are only so many numbers. What was written
+ * between the last look and the switch is read before one is used again; it counts in the interval
+ * that the next switch ends.
+ */
+static int forget_while_off(struct tacho_sched *sched)
+{
+	int error;
+
+	if (sched->is_on)
+		return 0;
+	error = tacho_live_read(sched->live, NULL);
+	if (error)
+		return tacho_s_fail(sched, error, "%s", tacho_live_error(sched->live));
+	forget_ended(sched);
+	return 0;
+}
+
 static int now_and_then(struct tacho_sched *sched)
 {
 	size_t found = 0;
@@ -612,6 +632,9 @@ static int now_and_then(struct tacho_sched *sched)
 	if (error)
 		return error;
 	meter(sched);
+	error = forget_while_off(sched);
+	if (error)
+		return error;
 	/* children are told at once; this is for those that were not, and for the restorer */
 	if (sched->ledger &&
 	    (sched->round_ns - sched->searched_ns >= SEARCH_NS ||

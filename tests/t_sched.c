@@ -5,6 +5,7 @@
  * What must happen is waited for; what must not happen is looked for during a second or so. Needs
  * root, eBPF and two CPUs.
  */
+#include "sched/sched_internal.h"
 #include "sched_rig.h"
 
 static bool are_together(const struct rig *rig, int first)
@@ -306,6 +307,52 @@ T_CASE(hogs_stay_where_they_are)
 	for (unsigned i = 0; i < rig.nr_kids; i++)
 		T_OK(is_free(rig.kids[i]));
 	T_EQ(rig.notes[TACHO_NOTE_PLACE], 0);
+	rig_close(&rig);
+}
+
+static bool are_off(const struct rig *rig, int arg)
+{
+	(void)arg;
+	return !rig->sched->is_on;
+}
+
+/* Who had this number has ended. */
+static bool has_no_domain(const struct rig *rig, int number)
+{
+	struct tacho_kernel_domain_info info;
+
+	return tacho_kernel_domain(tacho_live_kernel(rig->sched->live), (uint32_t)number, &info) !=
+	       0;
+}
+
+static bool has_domain(const struct rig *rig, int which)
+{
+	return tacho_kernel_task_domain(tacho_live_kernel(rig->sched->live), rig->kids[which]) !=
+	       TACHO_NONE;
+}
+
+T_CASE(numbers_are_free_again_while_events_are_off)
+{
+	struct rig rig = { 0 };
+	uint32_t domain;
+	int a, b;
+
+	/* whatever events cost is too much */
+	RIG_OPEN(&rig, .policy = "observe", .budget = 1e-12);
+	T_NEED(pair_start(&rig, 0, &a, &b));
+	(void)run_for(&rig, 0.1, NULL, 0);
+	T_NEED(run(&rig, are_off, 0));
+	/* a pause that ends for no reason but its length */
+	rig.sched->watch.period_ns = 60 * 1000000000ull;
+	rig.sched->watch.saved = -1;
+	if (kid(&rig) == 0)
+		for (;;)
+			pause();
+	T_OK(run(&rig, has_domain, 2));
+	domain = tacho_kernel_task_domain(tacho_live_kernel(rig.sched->live), rig.kids[2]);
+	kill(rig.kids[2], SIGKILL);
+	T_OK(run(&rig, has_no_domain, (int)domain));
+	T_OK(!rig.sched->is_on);
 	rig_close(&rig);
 }
 
