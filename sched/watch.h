@@ -26,7 +26,7 @@ struct tacho_look {
 	uint32_t nr_cpus; /* that have a line: also those that we may not use */
 };
 
-#define TACHO_WATCH_LOOKS 16u
+#define TACHO_WATCH_LOOKS 32u
 
 struct tacho_watch {
 	double budget; /* share of a CPU that events and reading them may cost in the mean */
@@ -44,6 +44,8 @@ struct tacho_watch {
 	double own; /* share of a CPU that reading and deciding cost while they are on */
 	uint64_t wake_ns; /* somebody wants them to be on then; 0: nobody */
 	double rate, busy; /* when events went off: switches per second, share of all CPUs */
+	double slow_rate; /* switches per second, at the beginning of the pause; 0: it is too short */
+	unsigned off_looks; /* nr_looks when they went off */
 	double row_rate; /* rows per second while they were on */
 	struct tacho_look looks[TACHO_WATCH_LOOKS];
 	unsigned nr_looks; /* ever */

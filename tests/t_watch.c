@@ -94,6 +94,22 @@ T_CASE(the_same_rate_on_processors_that_have_less_to_do)
 	tacho_watch_fini(&world.watch);
 }
 
+/* A third more of a lot is a change if it lasts, and tremble is none. */
+T_CASE(one_pair_more_among_many_is_seen)
+{
+	struct world world;
+	uint64_t windows;
+
+	world_init(&world, false);
+	for (int i = 0; i < 850; i++)
+		run(&world, i % 2 ? 2.6e5 : 3.4e5, 1, 0.02);
+	windows = world.windows;
+	T_OK(windows >= 3 && windows <= 5 && !world.watch.is_on);
+	run(&world, 4e5, 1, 1.2);
+	T_EQ(world.windows, windows + 1);
+	tacho_watch_fini(&world.watch);
+}
+
 T_CASE(what_never_rests_is_not_watched_all_the_time)
 {
 	struct world world;
