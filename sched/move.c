@@ -38,11 +38,6 @@ static size_t tasks_of(struct tacho_sched *sched, uint32_t domain, int **tids)
 	return nr;
 }
 
-static bool is_none(const struct tacho_cpus *cpus)
-{
-	return tacho_cpus_next(cpus, 0) == TACHO_POLICY_NONE;
-}
-
 /* --- one task --------------------------------------------------------------------------------- */
 
 /*
@@ -353,7 +348,7 @@ static void note_place(struct tacho_sched *sched, const struct tacho_move *move,
 	tacho_s_note_unit(&note, unit);
 	note.nr_tasks = nr_tasks;
 	note.move = move->number;
-	note.from = is_none(&unit->placed) ? unit->allowed : unit->placed;
+	note.from = tacho_cpus_empty(&unit->placed) ? unit->allowed : unit->placed;
 	note.to = member->cpus;
 	note.fact_name = move->fact_name;
 	note.fact = move->fact;
@@ -458,7 +453,7 @@ size_t tacho_s_move_seats(const struct tacho_move *move)
 	size_t seats = 0;
 
 	for (size_t i = 0; i < move->nr; i++)
-		seats += !is_none(&move->members[i].from);
+		seats += !tacho_cpus_empty(&move->members[i].from);
 	return seats;
 }
 
@@ -467,7 +462,7 @@ static bool member_back(struct tacho_sched *sched, struct tacho_member *member, 
 {
 	const char *why;
 
-	if (is_none(&member->from))
+	if (tacho_cpus_empty(&member->from))
 		return false;
 	member->cpus = member->from;
 	member->nice = member->from_nice;

@@ -120,7 +120,7 @@ static void note_verdict(struct tacho_sched *sched, struct tacho_move *move,
 {
 	const struct tacho_unit *unit =
 		tacho_snapshot_unit(sched->snapshot, move->members[0].domain);
-	const bool was_free = tacho_cpus_next(&move->members[0].from, 0) == TACHO_POLICY_NONE;
+	const bool was_free = tacho_cpus_empty(&move->members[0].from);
 	const struct tacho_cpus before = was_free ? unit->allowed : move->members[0].from;
 	struct tacho_note note = { .kind = kind, .move = move->number };
 
@@ -166,7 +166,7 @@ static uint64_t hold(struct tacho_sched *sched, const struct tacho_move *move)
 
 	for (size_t i = 0; i < move->nr; i++) {
 		unit = tacho_snapshot_unit(sched->snapshot, move->members[i].domain);
-		if (tacho_cpus_next(&move->members[i].from, 0) == TACHO_POLICY_NONE) {
+		if (tacho_cpus_empty(&move->members[i].from)) {
 			tacho_s_hold(sched, unit, move->members[i].rate);
 			continue;
 		}
