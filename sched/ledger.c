@@ -26,7 +26,7 @@
 
 #define SLOTS	   (2u * LEDGER_MAX) /* at most half full */
 #define NONE	   0xffffffffu
-#define GONE_LOOKS 64u /* tasks per tend that are asked whether they still are */
+#define GONE_LOOKS 64u /* tasks that are still there, per tend, of those that are asked */
 #define MAX_ROUNDS 8u
 
 struct tacho_ledger {
@@ -530,14 +530,17 @@ static int round_of(struct tending *tending, size_t *entered)
 	return err;
 }
 
-/* Some of them are asked each time. */
+/*
+ * Some of them are asked each time. Those that are gone do not count: that is found out fast, and
+ * however many end between two of these, their records must not pile up.
+ */
 static void gone_leave(struct tacho_ledger *ledger)
 {
 	const struct tacho_world *world = ledger->world;
 	const uint32_t nr = ledger->file.header->nr;
 	struct tacho_world_task task;
 
-	for (uint32_t i = 0; i < GONE_LOOKS && i < nr; i++) {
+	for (uint32_t i = 0, there = 0; i < nr && there < GONE_LOOKS; i++) {
 		uint32_t index = ledger->look = ledger->look + 1 < nr ? ledger->look + 1 : 0;
 		struct tacho_ledger_record *record = record_at(ledger, index);
 		int err;
@@ -550,6 +553,8 @@ static void gone_leave(struct tacho_ledger *ledger)
 			ledger->is_late = true;
 		if (err == -ESRCH || (!err && task.start != record->start))
 			record_leave(ledger, index);
+		else
+			there++;
 	}
 }
 

@@ -802,6 +802,7 @@ static void entries_tend(struct tacho_sched *sched)
 	const struct tacho_ledger_entry *entry;
 	struct tacho_world_task task;
 	uint32_t domain;
+	int error;
 
 	for (unsigned i = 0; i < SOME_TASKS; i++) {
 		entry = tacho_ledger_next(sched->ledger, &sched->ledger_pos);
@@ -809,8 +810,11 @@ static void entries_tend(struct tacho_sched *sched)
 			return;
 		domain =
 			tacho_kernel_task_domain(tacho_live_kernel(sched->live), entry->before.tid);
-		if (sched->world.task(sched->world.arg, entry->before.tid, &task) != 0)
-			continue; /* it is gone; the ledger finds that out itself */
+		error = sched->world.task(sched->world.arg, entry->before.tid, &task);
+		if (error == -ESRCH)
+			task_release(sched, entry->before.tid);
+		if (error)
+			continue;
 		if (is_stray(sched, entry, &task, domain))
 			(void)task_release(sched, task.tid);
 		else if (entry->what & TACHO_CHANGED_CPUS &&
