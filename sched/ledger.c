@@ -214,6 +214,7 @@ static int record_of(struct tacho_ledger *ledger, int tid, uint32_t *index,
 {
 	const struct tacho_world *world = ledger->world;
 	struct tacho_ledger_record *record;
+	bool is_users;
 	uint32_t what;
 	int err;
 
@@ -237,7 +238,9 @@ static int record_of(struct tacho_ledger *ledger, int tid, uint32_t *index,
 	if (record->what & TACHO_CHANGED_CPUSET)
 		what |= TACHO_CHANGED_CPUS;
 	if (what & ~tacho_l_ours(world, record, task)) {
-		(void)tacho_l_undo(world, record);
+		err = tacho_l_undo(world, record, &is_users);
+		if (err < 0)
+			return err;
 		record_leave(ledger, *index);
 		return -EEXIST;
 	}
@@ -616,12 +619,16 @@ int tacho_ledger_tend(struct tacho_ledger *ledger, size_t *found)
 int tacho_ledger_release(struct tacho_ledger *ledger, int tid)
 {
 	const uint32_t index = tid > 0 ? index_find(ledger, tid) : NONE;
+	bool is_users;
+	int err;
 
 	if (index == NONE)
 		return -ENOENT;
-	(void)tacho_l_undo(ledger->world, record_at(ledger, index));
+	err = tacho_l_undo(ledger->world, record_at(ledger, index), &is_users);
+	if (err < 0)
+		return err;
 	record_leave(ledger, index);
-	return 0;
+	return is_users;
 }
 
 int tacho_ledger_release_all(struct tacho_ledger *ledger, size_t *undone)
@@ -636,6 +643,9 @@ int tacho_ledger_release_all(struct tacho_ledger *ledger, size_t *undone)
 			err = tacho_l_list_add(&list, record_at(ledger, i));
 	if (!err && list.nr)
 		*undone = tacho_l_undo_all(ledger->world, &list);
+	/* once more later, by whoever does: what is as before already stays so */
+	if (list.nr_left)
+		err = -EAGAIN;
 	free(list.records);
 	if (err)
 		return err;
@@ -716,7 +726,7 @@ void tacho_ledger_close(struct tacho_ledger *ledger)
 
 	if (!ledger)
 		return;
-	/* when there is no memory for it, the restorer still may */
+	/* when there is no memory for it, or no descriptor, the restorer still may */
 	if (!tacho_ledger_release_all(ledger, &undone)) {
 		tacho_l_restorer_stop(&ledger->restorer);
 		tacho_l_file_close(&ledger->file, true);

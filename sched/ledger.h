@@ -78,8 +78,13 @@ int tacho_ledger_cpuset(struct tacho_ledger *ledger, int pid, const char *path);
  * parent was given.
  */
 int tacho_ledger_inherit(struct tacho_ledger *ledger, int parent, int child);
-/* Undo one task: 0, also if it is gone or the user's. -ENOENT: not in the ledger. */
+/*
+ * Undo one task: 0, also if it is gone; 1: somebody else has chosen its CPUs, so they were left as
+ * they are. -ENOENT: not in the ledger; another error: it could not be looked at, stays in the
+ * ledger, and is to be released once more.
+ */
 int tacho_ledger_release(struct tacho_ledger *ledger, int tid);
+/* -EAGAIN: some could not be looked at; everything stays in the ledger. */
 int tacho_ledger_release_all(struct tacho_ledger *ledger, size_t *undone);
 /*
  * Forget tasks that are gone, some at a time; find children that nobody told of (see above) and

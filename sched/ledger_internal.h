@@ -42,7 +42,8 @@ enum tacho_ledger_flag {
 	LEDGER_FREE = 0x2, /* before: all that its cpuset allowed */
 	LEDGER_GHOST =
 		0x4, /* undone, gone, or the user's: kept until its children were looked for */
-	LEDGER_FLAGS = 0x7,
+	LEDGER_FLAGS = 0x7, /* of a file */
+	LEDGER_LEFT = 0x8, /* of a list: it could not be looked at, and is to be tried again */
 };
 
 struct tacho_ledger_header {
@@ -79,6 +80,7 @@ _Static_assert(sizeof(struct tacho_ledger_record) == 1280, "no hidden padding, a
 struct tacho_ledger_list {
 	struct tacho_ledger_record *records;
 	size_t nr, room;
+	size_t nr_left; /* by undo_all: not undone, because they could not be looked at */
 };
 
 struct tacho_ledger_file {
@@ -122,9 +124,13 @@ int tacho_l_lock(int fd, int *holder);
 /* --- ledger_undo.c --- */
 
 int tacho_l_list_add(struct tacho_ledger_list *list, const struct tacho_ledger_record *record);
-/* 1: it has what it had before. 0: gone, or as it should be, or the user's. */
-int tacho_l_undo(const struct tacho_world *world, const struct tacho_ledger_record *record);
-/* All of a list, then their children, who are added to it. */
+/*
+ * 1: it has what it had before. 0: gone, or as it should be, or somebody chose its CPUs meanwhile:
+ * *is_users. -errno: it could not be looked at or changed, and is still ours: to be tried again.
+ */
+int tacho_l_undo(const struct tacho_world *world, const struct tacho_ledger_record *record,
+		 bool *is_users);
+/* All of a list, then their children, who are added to it. What fails is tried some times. */
 size_t tacho_l_undo_all(const struct tacho_world *world, struct tacho_ledger_list *list);
 /* Of what we set (enum tacho_ledger_what), what is still so. */
 uint32_t tacho_l_ours(const struct tacho_world *world, const struct tacho_ledger_record *record,

@@ -15,10 +15,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "ledger_internal.h"
 
 #define MAX_ROUNDS 8 /* each finds children of the children found before */
+#define LATER_MS   10 /* until what could not be looked at is tried again */
 
 /*
  * --- whose is it? ------------------------------------------------------------------------------
@@ -129,33 +131,77 @@ static int cpus_restore(const struct tacho_world *world, const struct tacho_ledg
 	return err;
 }
 
-int tacho_l_undo(const struct tacho_world *world, const struct tacho_ledger_record *record)
+/*
+ * Back into its cpuset, with all threads of its process; and then the task as it is. 1: it went.
+ */
+static int cpuset_restore(const struct tacho_world *world, const struct tacho_ledger_record *record,
+			  struct tacho_world_task *task)
+{
+	struct tacho_world_task leader;
+	bool undone = false;
+	int err;
+
+	if (!world->task(world->arg, record->pid, &leader) &&
+	    !world->cpuset(world->arg, record->pid, leader.start, record->cpuset, NULL, 0))
+		undone = true;
+	err = world->task(world->arg, record->tid, task);
+	if (!err && task->start != record->start)
+		err = -ESRCH;
+	return err ? err : undone;
+}
+
+/* Whether a change that failed may succeed later: there was no memory, no descriptor... */
+static bool is_passing(int err)
+{
+	return err && err != -ESRCH && err != -EPERM && err != -EACCES && err != -EINVAL;
+}
+
+/* What is ours goes. 1: something did; -errno: something did not, but may later. */
+static int ours_restore(const struct tacho_world *world, const struct tacho_ledger_record *record,
+			struct tacho_world_task *task, uint32_t ours)
+{
+	int undone = 0, err;
+
+	if (ours & TACHO_CHANGED_CPUSET) {
+		undone = cpuset_restore(world, record, task);
+		if (undone < 0)
+			return undone;
+	}
+	if (ours & TACHO_CHANGED_CPUS && !tacho_cpus_equal(&task->cpus, &record->before)) {
+		err = cpus_restore(world, record);
+		if (is_passing(err))
+			return err;
+		undone |= !err;
+	}
+	if (ours & TACHO_CHANGED_NICE && task->nice != record->nice) {
+		err = world->nice(world->arg, record->tid, record->start, record->nice);
+		if (is_passing(err))
+			return err;
+		undone |= !err;
+	}
+	return undone;
+}
+
+int tacho_l_undo(const struct tacho_world *world, const struct tacho_ledger_record *record,
+		 bool *is_users)
 {
 	struct tacho_world_task task;
-	bool undone = false;
 	uint32_t ours;
+	int err;
 
-	if (!record->what || record->flags & LEDGER_GHOST ||
-	    world->task(world->arg, record->tid, &task) || task.start != record->start)
+	*is_users = false;
+	if (!record->what || record->flags & LEDGER_GHOST)
 		return 0;
+	err = world->task(world->arg, record->tid, &task);
+	if (!err && task.start != record->start)
+		err = -ESRCH;
+	if (err)
+		return err == -ESRCH ? 0 : err;
 	ours = tacho_l_ours(world, record, &task);
-	if (ours & TACHO_CHANGED_CPUSET) {
-		struct tacho_world_task leader;
-
-		/* all threads of the process move with it */
-		if (!world->task(world->arg, record->pid, &leader) &&
-		    !world->cpuset(world->arg, record->pid, leader.start, record->cpuset, NULL, 0))
-			undone = true;
-		if (world->task(world->arg, record->tid, &task) || task.start != record->start)
-			return 0;
-	}
-	if (ours & TACHO_CHANGED_CPUS && !tacho_cpus_equal(&task.cpus, &record->before) &&
-	    !cpus_restore(world, record))
-		undone = true;
-	if (ours & TACHO_CHANGED_NICE && task.nice != record->nice &&
-	    !world->nice(world->arg, record->tid, record->start, record->nice))
-		undone = true;
-	return undone;
+	*is_users = record->what & TACHO_CHANGED_CPUS & ~ours &&
+		    !tacho_cpus_equal(&task.cpus, &record->before);
+	err = ours_restore(world, record, &task, ours);
+	return err == -ESRCH ? 0 : err;
 }
 
 /*
@@ -427,8 +473,39 @@ static int child_add(void *arg, const struct tacho_ledger_record *child)
 	return tacho_l_list_add(arg, child);
 }
 
+/*
+ * Those from `from` on. What could not be looked at is there for the next round; how many there
+ * are of them is in list->nr_left.
+ */
+static size_t undo_from(const struct tacho_world *world, struct tacho_ledger_list *list,
+			size_t from)
+{
+	struct tacho_world_task task;
+	size_t undone = 0;
+	bool is_users;
+	int done, err;
+
+	list->nr_left = 0;
+	for (size_t i = 0; i < list->nr; i++) {
+		struct tacho_ledger_record *record = &list->records[i];
+
+		if (i < from && !(record->flags & LEDGER_LEFT))
+			continue;
+		done = tacho_l_undo(world, record, &is_users);
+		undone += done > 0;
+		list->nr_left += done < 0;
+		record->flags &= ~(uint32_t)LEDGER_LEFT;
+		record->flags |= done < 0 ? LEDGER_LEFT : 0;
+		err = world->task(world->arg, record->tid, &task);
+		if (err == -ESRCH || (!err && task.start != record->start))
+			record->flags |= LEDGER_GHOST;
+	}
+	return undone;
+}
+
 size_t tacho_l_undo_all(const struct tacho_world *world, struct tacho_ledger_list *list)
 {
+	const struct timespec pause = { .tv_nsec = LATER_MS * 1000000l };
 	size_t undone = 0, from = 0;
 
 	/*
@@ -437,23 +514,18 @@ size_t tacho_l_undo_all(const struct tacho_world *world, struct tacho_ledger_lis
 	 */
 	for (int round = 0; round < MAX_ROUNDS; round++) {
 		struct tacho_ledger_list children = { 0 };
-		struct tacho_world_task task;
 
-		for (; from < list->nr; from++) {
-			struct tacho_ledger_record *record = &list->records[from];
-
-			undone += (size_t)tacho_l_undo(world, record);
-			if (world->task(world->arg, record->tid, &task) ||
-			    task.start != record->start)
-				record->flags |= LEDGER_GHOST;
-		}
+		undone += undo_from(world, list, from);
+		from = list->nr;
 		(void)tacho_l_children(world, list->records, list->nr, child_add, &children);
 		for (size_t i = 0; i < children.nr; i++)
 			if (tacho_l_list_add(list, &children.records[i]))
 				break;
 		free(children.records);
-		if (from == list->nr)
+		if (from == list->nr && !list->nr_left)
 			break;
+		if (list->nr_left)
+			nanosleep(&pause, NULL);
 	}
 	return undone;
 }
