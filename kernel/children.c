@@ -2,8 +2,8 @@
 /*
  * children.c: tasks that are watched: what they make is told at once.
  *
- * Owns the map `watched` and the reading end of the ring buffer `children`; what is written there,
- * task.bpf.c says. Tasks are watched by thread id, in the numbers of the rows: a number that was
+ * Owns the map `watched`, to which task.bpf.c adds those that are born, and the reading end of the
+ * ring buffer `children`; what is written there, task.bpf.c says. Tasks are watched by thread id, in the numbers of the rows: a number that was
  * used again is told apart by the time at which it was watched. Must not bind anything. Called by
  * schedulers, through kernel.h: what they do to a task its children inherit.
  */
@@ -11,12 +11,25 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kernel_internal.h"
 #include "lib/internal.h"
 #include "object.h"
 
 #define ENOUGH 1 /* returned to libbpf, which then stops behind this record */
+
+/*
+ * It was entered when it was born, and its end takes it out. A task that has its number by now and
+ * is watched for the same ancestor is told of as well: nobody is harmed.
+ */
+static bool has_ended(const struct tacho_kernel *kernel, const struct tacho_k_child *child)
+{
+	struct tacho_k_watch watch;
+
+	return bpf_map_lookup_elem(bpf_map__fd(kernel->skel->maps.watched), &child->tid, &watch) ||
+	       watch.ancestor != child->ancestor;
+}
 
 static int child_take(void *arg, void *data, size_t size)
 {
@@ -29,6 +42,11 @@ static int child_take(void *arg, void *data, size_t size)
 		.pid = (int)child->pid,
 		.tid = (int)child->tid,
 		.parent = (int)child->parent,
+		.ancestor = (int)child->ancestor,
+		/* as /proc counts */
+		.start = child->start_ns / (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK)),
+		.has_executed = child->what == TACHO_K_TOLD_EXEC,
+		.has_ended = has_ended(kernel, child),
 	};
 	return kernel->nr_told < kernel->max_told ? 0 : -ENOUGH;
 }
@@ -64,9 +82,12 @@ static void watched_sweep(const struct tacho_kernel *kernel)
 
 static int watch(const struct tacho_kernel *kernel, uint32_t tid)
 {
-	const uint64_t now = tacho_i_clock_read(TACHO_SOURCE_MONOTONIC);
+	const struct tacho_k_watch watch = {
+		.since_ns = tacho_i_clock_read(TACHO_SOURCE_MONOTONIC),
+		.ancestor = tid,
+	};
 
-	return bpf_map_update_elem(bpf_map__fd(kernel->skel->maps.watched), &tid, &now, BPF_ANY)
+	return bpf_map_update_elem(bpf_map__fd(kernel->skel->maps.watched), &tid, &watch, BPF_ANY)
 		       ? -errno
 		       : 0;
 }

@@ -117,16 +117,23 @@ int tacho_kernel_split(struct tacho_kernel *kernel, int pid, bool by_thread);
 /*
  * Tell at once when a task makes a child, a thread too: those that are watched wake a reader of the
  * descriptor (POLLIN), tacho_kernel_children takes what they made, up to max, returns how many and
- * never blocks. For a scheduler whose placements are inherited. A child is not watched before
- * somebody says so. Watching ends with the task. No event need be enabled: from the first watch on
- * tasks are followed (tacho_kernel_follow). There is room for some 2700 children; those that find
- * none, because nobody took the others, count as lost in the area (TACHO_LOST_BUSY), and in
- * tacho_kernel_children_lost. To watch who has ended is nothing. -ENOSPC: too many are watched.
+ * never blocks. For a scheduler whose placements are inherited. A child is watched from its birth
+ * on, until somebody says otherwise: what it makes before its parent's watcher has come to it is
+ * told, with the same ancestor. Watching ends with the task. A thread that executes has the number
+ * of its process from then on, and is watched on: that is told, too. No event need be enabled: from
+ * the first watch on tasks are followed (tacho_kernel_follow). There is room for some 3200
+ * children; those that find none, because nobody took the others, count as lost in the area
+ * (TACHO_LOST_BUSY), and in tacho_kernel_children_lost; in that also those who could not be watched
+ * from their birth on, because too many are. To watch who has ended is nothing. -ENOSPC: too many
+ * are watched.
  */
 struct tacho_kernel_child {
 	int pid, tid; /* of the child */
-	int parent; /* tid of who made it */
-	uint32_t pad0;
+	int parent; /* tid of who made it; of one that has executed: the one that it had before */
+	int ancestor; /* tid of who was watched first: the parent, its parent... */
+	uint64_t start; /* of the child, as field 22 of /proc/TID/stat: clock ticks since boot */
+	bool has_executed; /* it is not new, but has another tid now */
+	bool has_ended; /* by now; or is watched for itself by now, or could not be watched */
 };
 int tacho_kernel_watch(struct tacho_kernel *kernel, int tid, bool on);
 int tacho_kernel_fd(const struct tacho_kernel *kernel);

@@ -56,14 +56,30 @@ struct tacho_k_bind {
 	tacho_u32 flags; /* TACHO_TASK_* */
 };
 
-/* A watched task made another one, from the program to tacho_kernel_children. */
+/* A task that is watched, by thread id. */
+struct tacho_k_watch {
+	tacho_u64 since_ns; /* CLOCK_MONOTONIC */
+	tacho_u32 ancestor; /* itself; of children that are watched since their birth: its parent's */
+	tacho_u32 pad0;
+};
+TACHO_CHECK_SIZE(struct tacho_k_watch, 16);
+
+/* What a watched task did, from the program to tacho_kernel_children. */
 struct tacho_k_child {
 	tacho_u32 pid;
 	tacho_u32 tid;
-	tacho_u32 parent; /* thread id of who made it */
+	tacho_u32 parent; /* thread id of who made it; of who executed: the one before */
+	tacho_u32 ancestor;
+	tacho_u64 start_ns; /* CLOCK_BOOTTIME */
+	tacho_u32 what; /* enum tacho_k_told */
 	tacho_u32 pad0;
 };
-TACHO_CHECK_SIZE(struct tacho_k_child, 16);
+TACHO_CHECK_SIZE(struct tacho_k_child, 32);
+
+enum tacho_k_told {
+	TACHO_K_TOLD_BORN,
+	TACHO_K_TOLD_EXEC, /* has another thread id since it executed */
+};
 
 /* A row of mem.shared, from the session to the program that logs it. */
 struct tacho_k_emit {

@@ -38,21 +38,23 @@ struct {
 } bindings SEC(".maps");
 
 /*
- * Tasks that are watched, by thread id: since when, ns. What is older than the task that has the
- * number was said of somebody who has ended. Added by the session, removed when the task ends.
+ * Tasks that are watched, by thread id. What is older than the task that has the number was said of
+ * somebody who has ended. Added by the session; their children are added when they are born, so
+ * that what these make before the session has looked at them is told, too. Removed by the session,
+ * and when the task ends.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1 << 14);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct tacho_k_watch);
 } watched SEC(".maps");
 
 /* Their children, for the session. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 16);
+	__uint(max_entries, 1 << 17);
 } children SEC(".maps");
 
 const volatile struct tacho_geometry geometry = {};
@@ -65,7 +67,7 @@ const volatile __s64 this_cpu_off_from_rq = 0;
 const volatile __u32 fresh_for = 0;
 /* Somebody is or was watched, by the session: nobody else looks into the map. */
 volatile __u32 watching = 0;
-/* Children for whom there was no room in the buffer. By the programs. */
+/* Children for whom there was no room in the buffer, or among the watched. By the programs. */
 volatile __u64 children_lost = 0;
 /* Tasks whose storage could not be made: they count as the system's. By the programs. */
 volatile __u64 unbound = 0;
@@ -90,28 +92,53 @@ static __always_inline __u32 flags_inherited(__u32 flags, __u64 clone_flags)
 	return flags & kept;
 }
 
-/* Wakes the session, if the parent is watched. */
-static __always_inline void child_tell(struct task_struct *child, struct task_struct *parent,
-				       struct tacho_cpu *cpu)
+/*
+ * Room for what is to be told of a task; NULL: there is none. Submitted without flags: the session
+ * is woken when it has read everything before, and once until it reads again.
+ */
+static __always_inline struct tacho_k_child *tell(struct task_struct *task, __u32 what,
+						  __u32 parent, __u32 ancestor,
+						  struct tacho_cpu *cpu)
 {
-	__u32 tid = (__u32)parent->pid;
-	__u64 *since_ns = bpf_map_lookup_elem(&watched, &tid);
-	struct tacho_k_child *told;
+	struct tacho_k_child *told = bpf_ringbuf_reserve(&children, sizeof(*told), 0);
 
-	if (!since_ns || *since_ns < parent->start_time)
-		return;
-	told = bpf_ringbuf_reserve(&children, sizeof(*told), 0);
 	if (!told) {
 		__sync_fetch_and_add(&children_lost, 1);
 		if (cpu)
 			tacho__bpf_lost(cpu, TACHO_LOST_BUSY);
-		return;
+		return NULL;
 	}
-	told->pid = (__u32)child->tgid;
-	told->tid = (__u32)child->pid;
-	told->parent = tid;
+	told->pid = (__u32)task->tgid;
+	told->tid = (__u32)task->pid;
+	told->parent = parent;
+	told->ancestor = ancestor;
+	told->start_ns = task->start_boottime;
+	told->what = what;
 	told->pad0 = 0;
-	bpf_ringbuf_submit(told, BPF_RB_FORCE_WAKEUP);
+	return told;
+}
+
+/*
+ * Wakes the session, if the parent is watched; and then the child is, too, until the session says
+ * otherwise. It is entered before it is told: the session may be faster than this.
+ */
+static __always_inline void child_tell(struct task_struct *child, struct task_struct *parent,
+				       struct tacho_cpu *cpu)
+{
+	__u32 tid = (__u32)parent->pid, child_tid = (__u32)child->pid;
+	struct tacho_k_watch *watch = bpf_map_lookup_elem(&watched, &tid), own = {};
+	struct tacho_k_child *told;
+
+	if (!watch || watch->since_ns < parent->start_time)
+		return;
+	own.since_ns = child->start_time;
+	own.ancestor = watch->ancestor;
+	told = tell(child, TACHO_K_TOLD_BORN, tid, own.ancestor, cpu);
+	if (!told)
+		return;
+	if (bpf_map_update_elem(&watched, &child_tid, &own, BPF_ANY))
+		__sync_fetch_and_add(&children_lost, 1);
+	bpf_ringbuf_submit(told, 0);
 }
 
 SEC("tp_btf/task_newtask")
@@ -160,23 +187,33 @@ static __always_inline int task_tell(struct task_struct *task, __u32 event, __u3
 	return 0;
 }
 
-/* A thread that executes takes the number of its process's first one, and is watched on. */
-static __always_inline void watch_move(__u32 from, __u32 to)
+/*
+ * A thread that executes takes the number of its process's first one, which has ended by then, and
+ * is watched on. Who keeps books by number has to know.
+ */
+static __always_inline void watch_move(struct task_struct *task, __u32 from)
 {
-	__u64 *since_ns = bpf_map_lookup_elem(&watched, &from), since;
+	__u32 to = (__u32)task->pid;
+	struct tacho_k_watch *watch = bpf_map_lookup_elem(&watched, &from), moved;
+	struct tacho_k_child *told;
 
-	if (!since_ns || from == to)
+	if (!watch || from == to)
 		return;
-	since = *since_ns;
-	bpf_map_update_elem(&watched, &to, &since, BPF_ANY);
+	moved = *watch;
+	if (moved.ancestor == from)
+		moved.ancestor = to;
+	bpf_map_update_elem(&watched, &to, &moved, BPF_ANY);
 	bpf_map_delete_elem(&watched, &from);
+	told = tell(task, TACHO_K_TOLD_EXEC, from, moved.ancestor, area_part());
+	if (told)
+		bpf_ringbuf_submit(told, 0);
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(task_exec, struct task_struct *task, int old_tid)
 {
 	if (watching)
-		watch_move((__u32)old_tid, (__u32)task->pid);
+		watch_move(task, (__u32)old_tid);
 	return task_tell(task, TACHO_K_TASK_EXEC, TACHO_K_TRACK_EXEC);
 }
 

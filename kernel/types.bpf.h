@@ -83,6 +83,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	__u64 start_time; /* CLOCK_MONOTONIC */
+	__u64 start_boottime; /* CLOCK_BOOTTIME */
 };
 
 struct sock_common {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * t_kernel_watch.c: tasks of the real kernel that are watched: each child is told once, at once,
- * and to nobody but who asked; with and without events.
+ * and to nobody but who asked; with and without events. So are children of children, until somebody
+ * says otherwise.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -9,8 +10,9 @@
 #include <sys/syscall.h>
 
 #include "kload.h"
+#include "sched/world.h"
 
-#define BUFFER 2730 /* children that find room */
+#define BUFFER 3276 /* children that find room */
 
 /* What a child says and is told; shared. */
 struct told {
@@ -68,7 +70,7 @@ static void maker(void *arg)
 	}
 }
 
-/* A child makes children of its own, and nobody asked about them. */
+/* A child makes children of its own. */
 static void grandparent(void *arg)
 {
 	struct told *told = arg;
@@ -136,6 +138,14 @@ static bool readable(int ms)
 	return poll(&fd, 1, ms) == 1 && fd.revents & POLLIN;
 }
 
+/* As /proc has it, and it knows it only while the task is there. */
+static uint64_t start_of(int tid)
+{
+	struct tacho_world_task task;
+
+	return tacho_world_real.task(NULL, tid, &task) == 0 ? task.start : 0;
+}
+
 static void child_is(pid_t parent, int pid, int tid)
 {
 	struct tacho_kernel_child child[2] = { { 0 } };
@@ -145,6 +155,10 @@ static void child_is(pid_t parent, int pid, int tid)
 	T_EQ(child[0].parent, parent);
 	T_EQ(child[0].pid, pid);
 	T_EQ(child[0].tid, tid);
+	T_OK(!child[0].has_executed);
+	T_EQ(child[0].has_ended, start_of(tid) == 0);
+	if (!child[0].has_ended)
+		T_EQ(child[0].start, start_of(tid));
 	T_OK(!readable(0));
 	T_EQ(tacho_kernel_children(rig.kernel, child, 2), 0);
 }
@@ -208,8 +222,9 @@ T_CASE(with_events_on_and_off)
 	end();
 }
 
-T_CASE(a_child_is_not_watched)
+T_CASE(children_of_children)
 {
+	struct tacho_kernel_child both[3] = { { 0 } };
 	pid_t parent;
 
 	begin(grandparent);
@@ -218,12 +233,23 @@ T_CASE(a_child_is_not_watched)
 	T_EQ(tacho_kernel_watch(rig.kernel, kid, true), 0);
 	make();
 	parent = told->made;
-	child_is(kid, parent, parent);
+	make();
+	T_EQ(tacho_kernel_children(rig.kernel, both, 3), 2);
+	T_EQ(both[0].tid, parent);
+	T_EQ(both[0].ancestor, kid);
+	T_EQ(both[1].tid, told->made);
+	T_EQ(both[1].parent, parent);
+	T_EQ(both[1].ancestor, kid);
+	T_EQ(tacho_kernel_watch(rig.kernel, parent, false), 0);
+	make();
 	make();
 	T_OK(!readable(20));
 	T_EQ(tacho_kernel_watch(rig.kernel, parent, true), 0);
 	make();
-	child_is(parent, parent, told->made);
+	make();
+	T_EQ(tacho_kernel_children(rig.kernel, both, 3), 2);
+	T_EQ(both[0].ancestor, parent);
+	T_EQ(both[1].ancestor, parent);
 	end();
 }
 
@@ -261,6 +287,7 @@ T_CASE(a_storm)
 T_CASE(a_thread_executes)
 {
 	struct tacho_kernel_child made = { 0 };
+	pid_t thread;
 
 	begin(executer);
 	if (!kid)
@@ -273,11 +300,20 @@ T_CASE(a_thread_executes)
 	T_EQ(made.pid, kid);
 	T_EQ(tacho_kernel_watch(rig.kernel, kid, false), 0);
 	T_EQ(tacho_kernel_watch(rig.kernel, made.tid, true), 0);
+	thread = made.tid;
 	sem_post(&told->go);
 	wait_done(kid);
 	T_OK(readable(0));
 	T_EQ(tacho_kernel_children(rig.kernel, &made, 1), 1);
+	T_OK(made.has_executed && !made.has_ended);
+	T_EQ(made.tid, kid);
+	T_EQ(made.parent, thread);
+	T_EQ(made.ancestor, kid);
+	T_EQ(made.start, start_of(kid));
+	T_EQ(tacho_kernel_children(rig.kernel, &made, 1), 1);
+	T_OK(!made.has_executed);
 	T_EQ(made.parent, kid);
+	T_EQ(made.ancestor, kid);
 	T_EQ(made.pid, made.tid);
 	end();
 }
