@@ -3,7 +3,7 @@
  * ledger.c: the owner's side: writing down what a task had, changing it, and knowing by its number
  * what was changed.
  *
- * Owns the index of the records (a hash by tid) and the entries that callers see; the file is
+ * Owns the indices of the records (hashes by tid) and the entries that callers see; the file is
  * ledger_file.c's, the rules of undoing are ledger_undo.c's. No task is changed anywhere else. One
  * thread calls: the scheduler's loop.
  *
@@ -29,17 +29,22 @@
 #define GONE_LOOKS 64u /* tasks that are still there, per tend, of those that are asked */
 #define MAX_ROUNDS 8u
 
+/* Records by tid. */
+struct index {
+	uint32_t *slots; /* record + 1; 0: empty */
+	size_t nr;
+};
+
 struct tacho_ledger {
 	struct tacho_ledger_file file;
 	const struct tacho_world *world;
 	struct tacho_restorer restorer;
 	bool is_guarded;
 	struct tacho_ledger_entry *entries; /* by record; mapped, used as far as records are */
-	uint32_t *slots; /* record + 1, by tid; 0: empty */
+	struct index live; /* one record of a number */
+	struct index ghosts; /* maybe more */
 	uint32_t *unused; /* records that were used and are not any more */
 	uint32_t nr_unused;
-	size_t nr; /* in the index */
-	size_t nr_ghosts;
 	uint32_t look; /* next one to be asked whether it still is */
 	uint64_t births; /* when children were last looked for */
 	bool has_births, is_late; /* is_late: they have to be looked for, whatever births says */
@@ -54,43 +59,63 @@ static uint32_t slot_of(int tid)
 	return (uint32_t)tid * 2654435761u >> 15 & (SLOTS - 1);
 }
 
-static uint32_t index_find(const struct tacho_ledger *ledger, int tid)
+/* The next record of a number from slot *at on, first slot_of; NONE: there are no more. */
+static uint32_t index_next(const struct tacho_ledger *ledger, const struct index *index, int tid,
+			   uint32_t *at)
 {
-	for (uint32_t at = slot_of(tid); ledger->slots[at]; at = (at + 1) & (SLOTS - 1))
-		if (ledger->file.records[ledger->slots[at] - 1].tid == tid)
-			return ledger->slots[at] - 1;
+	while (index->slots[*at]) {
+		const uint32_t record = index->slots[*at] - 1;
+
+		*at = (*at + 1) & (SLOTS - 1);
+		if (ledger->file.records[record].tid == tid)
+			return record;
+	}
 	return NONE;
 }
 
-static void index_add(struct tacho_ledger *ledger, uint32_t record)
+static uint32_t index_find(const struct tacho_ledger *ledger, int tid)
+{
+	uint32_t at = slot_of(tid);
+
+	return index_next(ledger, &ledger->live, tid, &at);
+}
+
+static void index_add(struct tacho_ledger *ledger, struct index *index, uint32_t record)
 {
 	uint32_t at = slot_of(ledger->file.records[record].tid);
 
-	while (ledger->slots[at])
+	while (index->slots[at])
 		at = (at + 1) & (SLOTS - 1);
-	ledger->slots[at] = record + 1;
-	ledger->nr++;
+	index->slots[at] = record + 1;
+	index->nr++;
 }
 
 /* Those behind it move up, so that none is behind a gap that it was not behind before. */
-static void index_remove(struct tacho_ledger *ledger, uint32_t record)
+static void index_remove(struct tacho_ledger *ledger, struct index *index, uint32_t record)
 {
 	uint32_t at = slot_of(ledger->file.records[record].tid), next;
+	uint32_t *slots = index->slots;
 
-	while (ledger->slots[at] && ledger->slots[at] != record + 1)
+	while (slots[at] && slots[at] != record + 1)
 		at = (at + 1) & (SLOTS - 1);
-	if (!ledger->slots[at])
+	if (!slots[at])
 		return;
-	ledger->nr--;
-	for (next = (at + 1) & (SLOTS - 1); ledger->slots[next]; next = (next + 1) & (SLOTS - 1)) {
-		uint32_t home = slot_of(ledger->file.records[ledger->slots[next] - 1].tid);
+	index->nr--;
+	for (next = (at + 1) & (SLOTS - 1); slots[next]; next = (next + 1) & (SLOTS - 1)) {
+		uint32_t home = slot_of(ledger->file.records[slots[next] - 1].tid);
 
 		if (((next - home) & (SLOTS - 1)) < ((next - at) & (SLOTS - 1)))
 			continue;
-		ledger->slots[at] = ledger->slots[next];
+		slots[at] = slots[next];
 		at = next;
 	}
-	ledger->slots[at] = 0;
+	slots[at] = 0;
+}
+
+static void index_clear(struct index *index)
+{
+	memset(index->slots, 0, SLOTS * sizeof(*index->slots));
+	index->nr = 0;
 }
 
 /*
@@ -158,13 +183,13 @@ static void record_leave(struct tacho_ledger *ledger, uint32_t index)
 {
 	struct tacho_ledger_record *record = record_at(ledger, index);
 
-	index_remove(ledger, index);
+	index_remove(ledger, &ledger->live, index);
 	if (!record->what) {
 		record_put(ledger, index);
 		return;
 	}
 	record->flags |= LEDGER_GHOST;
-	ledger->nr_ghosts++;
+	index_add(ledger, &ledger->ghosts, index);
 }
 
 static uint64_t ticks_now(const struct tacho_world_task *task)
@@ -200,7 +225,7 @@ static uint32_t record_add(struct tacho_ledger *ledger, const struct tacho_world
 		if (tacho_cpus_equal(&both, &allowed))
 			record->flags |= LEDGER_FREE;
 	}
-	index_add(ledger, index);
+	index_add(ledger, &ledger->live, index);
 	entry_fill(ledger, index, task);
 	return index;
 }
@@ -457,12 +482,32 @@ int tacho_ledger_cpuset(struct tacho_ledger *ledger, int pid, const char *path)
  * --- children ----------------------------------------------------------------------------------
  */
 
+/*
+ * A new record as it shall be, of a task as it is. Whoever reads the file meanwhile finds it whole,
+ * or unused.
+ */
+static int record_enter(struct tacho_ledger *ledger, const struct tacho_ledger_record *whole,
+			const struct tacho_world_task *task)
+{
+	struct tacho_ledger_record *record, unused = *whole;
+	int err = 0;
+	const uint32_t index = record_get(ledger, &err);
+
+	if (index == NONE)
+		return err;
+	record = record_at(ledger, index);
+	unused.what = 0;
+	*record = unused;
+	what_store(record, whole->what);
+	index_add(ledger, &ledger->live, index);
+	entry_fill(ledger, index, task);
+	return 0;
+}
+
 static int child_enter(struct tacho_ledger *ledger, const struct tacho_ledger_record *child)
 {
 	struct tacho_world_task task;
-	struct tacho_ledger_record *record, unused;
 	uint32_t index;
-	int err = 0;
 
 	index = index_find(ledger, child->tid);
 	if (index != NONE && record_at(ledger, index)->start == child->start)
@@ -472,22 +517,39 @@ static int child_enter(struct tacho_ledger *ledger, const struct tacho_ledger_re
 	if (ledger->world->task(ledger->world->arg, child->tid, &task) ||
 	    task.start != child->start)
 		return 0;
-	index = record_get(ledger, &err);
-	if (index == NONE)
-		return err;
-	record = record_at(ledger, index);
-	unused = *child;
-	unused.what = 0;
-	*record = unused;
-	what_store(record, child->what);
-	index_add(ledger, index);
-	entry_fill(ledger, index, &task);
-	return 0;
+	return record_enter(ledger, child, &task);
+}
+
+/* All records of a number: the one that is in force, and those that were released or have ended. */
+struct namesakes {
+	int tid;
+	uint32_t at;
+	bool are_ghosts;
+};
+
+static struct namesakes namesakes_of(int tid)
+{
+	return (struct namesakes){ .tid = tid, .at = slot_of(tid) };
+}
+
+static uint32_t namesakes_next(const struct tacho_ledger *ledger, struct namesakes *all)
+{
+	uint32_t index = NONE;
+
+	if (!all->are_ghosts)
+		index = index_next(ledger, &ledger->live, all->tid, &all->at);
+	if (index != NONE)
+		return index;
+	if (!all->are_ghosts)
+		all->at = slot_of(all->tid);
+	all->are_ghosts = true;
+	return index_next(ledger, &ledger->ghosts, all->tid, &all->at);
 }
 
 int tacho_ledger_inherit(struct tacho_ledger *ledger, int parent, int child)
 {
-	const uint32_t index = parent > 0 ? index_find(ledger, parent) : NONE;
+	struct namesakes parents = namesakes_of(parent);
+	uint32_t index = parent > 0 ? namesakes_next(ledger, &parents) : NONE;
 	struct tacho_ledger_record record;
 	struct tacho_world_task task;
 	int err;
@@ -497,10 +559,110 @@ int tacho_ledger_inherit(struct tacho_ledger *ledger, int parent, int child)
 	err = child > 0 ? ledger->world->task(ledger->world->arg, child, &task) : -ESRCH;
 	if (err)
 		return err;
-	if (!tacho_l_child(ledger->world, record_at(ledger, index), &task, &record))
-		return -EEXIST;
-	return child_enter(ledger, &record);
+	for (; index != NONE; index = namesakes_next(ledger, &parents))
+		if (task.start >= record_at(ledger, index)->placed &&
+		    tacho_l_child(ledger->world, record_at(ledger, index), &task, &record))
+			return child_enter(ledger, &record);
+	return -EEXIST;
 }
+
+/*
+ * Of most parents nothing was changed but their processors, and most children have just those: then
+ * no file need be read. 1: done, 0: it is not that simple.
+ */
+static int child_widen(struct tacho_ledger *ledger, const struct tacho_ledger_record *parent,
+		       int child, uint64_t start)
+{
+	const struct tacho_world *world = ledger->world;
+	struct tacho_cpus all;
+
+	if (!world->affinity_if || parent->what != TACHO_CHANGED_CPUS || parent->armed ||
+	    start < parent->placed)
+		return 0;
+	memset(&all, 0xff, sizeof(all));
+	return world->affinity_if(world->arg, child, &parent->set,
+				  parent->flags & LEDGER_FREE ? &all : &parent->before);
+}
+
+int tacho_ledger_release_child(struct tacho_ledger *ledger, int parent, int child, uint64_t start)
+{
+	struct namesakes parents = namesakes_of(parent);
+	uint32_t index = child > 0 ? index_find(ledger, child) : NONE;
+	int done = 0, err;
+
+	if (child <= 0)
+		return -ESRCH;
+	/* found by a search meanwhile, or placed on its own merits */
+	if (index != NONE && record_at(ledger, index)->start == start) {
+		if (!(record_at(ledger, index)->flags & LEDGER_CHILD))
+			return -EEXIST;
+		err = tacho_ledger_release(ledger, child);
+		return err == 1 ? -EEXIST : err;
+	}
+	while (!done && (index = namesakes_next(ledger, &parents)) != NONE)
+		done = child_widen(ledger, record_at(ledger, index), child, start);
+	if (done == 1 || done == -ESRCH)
+		return done == 1 ? 0 : done;
+	err = tacho_ledger_inherit(ledger, parent, child);
+	if (!err)
+		err = tacho_ledger_release(ledger, child);
+	return err == 1 ? -EEXIST : err;
+}
+
+/*
+ * --- another number ----------------------------------------------------------------------------
+ */
+
+/*
+ * First the record with the new number, then those with the old one go: there is no moment at which
+ * the task is in none.
+ */
+static int record_rename(struct tacho_ledger *ledger, uint32_t from,
+			 const struct tacho_world_task *task)
+{
+	struct tacho_ledger_record renamed = *record_at(ledger, from);
+	const uint32_t first = index_find(ledger, task->tid);
+	int err;
+
+	renamed.tid = task->tid;
+	renamed.pid = task->pid;
+	renamed.start = task->start;
+	renamed.flags &= ~(uint32_t)LEDGER_GHOST;
+	err = record_enter(ledger, &renamed, task);
+	if (err)
+		return err;
+	/* the first thread has ended, though its number and its start are still there */
+	if (first != NONE)
+		record_leave(ledger, first);
+	if (!(record_at(ledger, from)->flags & LEDGER_GHOST))
+		record_leave(ledger, from);
+	return 0;
+}
+
+int tacho_ledger_rename(struct tacho_ledger *ledger, int from, int to)
+{
+	struct namesakes all = namesakes_of(from);
+	uint32_t index = from > 0 && from != to ? namesakes_next(ledger, &all) : NONE;
+	struct tacho_world_task task;
+	int err;
+
+	if (index == NONE)
+		return -ENOENT;
+	err = to > 0 ? ledger->world->task(ledger->world->arg, to, &task) : -ESRCH;
+	if (err)
+		return err;
+	/* a look in between may have taken it for gone: then it still has all that it was given */
+	for (; index != NONE; index = namesakes_next(ledger, &all))
+		if (!all.are_ghosts ||
+		    !(record_at(ledger, index)->what &
+		      ~tacho_l_ours(ledger->world, record_at(ledger, index), &task)))
+			return record_rename(ledger, index, &task);
+	return -ENOENT;
+}
+
+/*
+ * --- now and then ------------------------------------------------------------------------------
+ */
 
 struct tending {
 	struct tacho_ledger *ledger;
@@ -521,7 +683,7 @@ static int child_note(void *arg, const struct tacho_ledger_record *child)
 static int round_of(struct tending *tending, size_t *entered)
 {
 	struct tacho_ledger *ledger = tending->ledger;
-	const size_t before = ledger->nr;
+	const size_t before = ledger->live.nr;
 	int err;
 
 	tending->list.nr = 0;
@@ -529,7 +691,7 @@ static int round_of(struct tending *tending, size_t *entered)
 			       child_note, tending);
 	for (size_t i = 0; i < tending->list.nr && !err; i++)
 		err = child_enter(ledger, &tending->list.records[i]);
-	*entered = ledger->nr > before ? ledger->nr - before : 0;
+	*entered = ledger->live.nr > before ? ledger->live.nr - before : 0;
 	return err;
 }
 
@@ -564,9 +726,10 @@ static void gone_leave(struct tacho_ledger *ledger)
 /* After a search that began when they were ghosts already. */
 static void ghosts_put(struct tacho_ledger *ledger, const uint32_t *ghosts, size_t nr)
 {
-	for (size_t i = 0; i < nr; i++)
+	for (size_t i = 0; i < nr; i++) {
+		index_remove(ledger, &ledger->ghosts, ghosts[i]);
 		record_put(ledger, ghosts[i]);
-	ledger->nr_ghosts -= nr;
+	}
 	for (uint32_t i = 0; i < ledger->file.header->nr; i++)
 		if (tacho_cpus_count(&record_at(ledger, i)->past[0]))
 			memset(record_at(ledger, i)->past, 0, sizeof(record_at(ledger, i)->past));
@@ -585,11 +748,11 @@ int tacho_ledger_tend(struct tacho_ledger *ledger, size_t *found)
 	*found = 0;
 	if (ledger->is_guarded && !tacho_l_restorer_lives(&ledger->restorer))
 		err = tacho_l_restorer_start(&ledger->restorer, &ledger->file, world);
-	if (err || (!ledger->nr && !ledger->nr_ghosts))
+	if (err || (!ledger->live.nr && !ledger->ghosts.nr))
 		return err;
 	gone_leave(ledger);
-	if (ledger->nr_ghosts)
-		ghosts = calloc(ledger->nr_ghosts, sizeof(*ghosts));
+	if (ledger->ghosts.nr)
+		ghosts = calloc(ledger->ghosts.nr, sizeof(*ghosts));
 	for (uint32_t i = 0; ghosts && i < ledger->file.header->nr; i++)
 		if (record_at(ledger, i)->flags & LEDGER_GHOST)
 			ghosts[nr_ghosts++] = i;
@@ -652,8 +815,8 @@ int tacho_ledger_release_all(struct tacho_ledger *ledger, size_t *undone)
 	for (uint32_t i = 0; i < nr; i++)
 		if (record_at(ledger, i)->what)
 			record_put(ledger, i);
-	memset(ledger->slots, 0, SLOTS * sizeof(*ledger->slots));
-	ledger->nr = ledger->nr_ghosts = 0;
+	index_clear(&ledger->live);
+	index_clear(&ledger->ghosts);
 	return 0;
 }
 
@@ -665,7 +828,8 @@ static void ledger_free(struct tacho_ledger *ledger)
 {
 	if (ledger->entries)
 		munmap(ledger->entries, LEDGER_MAX * sizeof(*ledger->entries));
-	free(ledger->slots);
+	free(ledger->live.slots);
+	free(ledger->ghosts.slots);
 	free(ledger->unused);
 	free(ledger);
 }
@@ -679,12 +843,13 @@ static struct tacho_ledger *ledger_new(const struct tacho_world *world)
 		return NULL;
 	ledger->file.fd = -1;
 	ledger->world = world;
-	ledger->slots = calloc(SLOTS, sizeof(*ledger->slots));
+	ledger->live.slots = calloc(SLOTS, sizeof(*ledger->live.slots));
+	ledger->ghosts.slots = calloc(SLOTS, sizeof(*ledger->ghosts.slots));
 	ledger->unused = calloc(LEDGER_MAX, sizeof(*ledger->unused));
 	entries = mmap(NULL, LEDGER_MAX * sizeof(*ledger->entries), PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	ledger->entries = entries == MAP_FAILED ? NULL : entries;
-	if (ledger->slots && ledger->unused && ledger->entries)
+	if (ledger->live.slots && ledger->ghosts.slots && ledger->unused && ledger->entries)
 		return ledger;
 	ledger_free(ledger);
 	return NULL;
@@ -799,5 +964,5 @@ const struct tacho_ledger_entry *tacho_ledger_next(const struct tacho_ledger *le
 
 size_t tacho_ledger_nr(const struct tacho_ledger *ledger)
 {
-	return ledger->nr;
+	return ledger->live.nr;
 }

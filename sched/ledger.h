@@ -73,11 +73,23 @@ int tacho_ledger_cpus(struct tacho_ledger *ledger, int tid, const struct tacho_c
 int tacho_ledger_nice(struct tacho_ledger *ledger, int tid, int nice);
 int tacho_ledger_cpuset(struct tacho_ledger *ledger, int pid, const char *path);
 /*
- * A child of a task in the ledger: it has what its parent was given, and will get what that had
- * before. -ENOENT: the parent is not in the ledger; -EEXIST: the child has nothing of what its
- * parent was given.
+ * A child of a task in the ledger, or of one that was until now: it has what its parent was given,
+ * and will get what that had before. -ENOENT: the parent is not in the ledger; -EEXIST: the child
+ * has nothing of what its parent was given.
  */
 int tacho_ledger_inherit(struct tacho_ledger *ledger, int parent, int child);
+/*
+ * The same child gets at once what its parent had before, which is a few system calls for most;
+ * parent may be its parent's. It does not stay in the ledger: if it could not be changed any more,
+ * it is found as all children are. start: the child's, as of a world's task. -EEXIST: it has
+ * nothing of its parent's, or was placed meanwhile. The caller knows that it has not ended.
+ */
+int tacho_ledger_release_child(struct tacho_ledger *ledger, int parent, int child, uint64_t start);
+/*
+ * A thread has executed, and has the number of its process now, and the start of the first thread,
+ * which has ended: what is known of it goes with it. -ENOENT: it is not in the ledger.
+ */
+int tacho_ledger_rename(struct tacho_ledger *ledger, int from, int to);
 /*
  * Undo one task: 0, also if it is gone; 1: somebody else has chosen its CPUs, so they were left as
  * they are. -ENOENT: not in the ledger; another error: it could not be looked at, stays in the
@@ -90,7 +102,7 @@ int tacho_ledger_release_all(struct tacho_ledger *ledger, size_t *undone);
  * Forget tasks that are gone, some at a time; find children that nobody told of (see above) and
  * enter them as such. *found: how many. Cheap while no task is born on this machine; otherwise one
  * look at every process, 20 to 50 us each: call it once a second. The loop that sees births and
- * ends itself tells sooner, by inherit and release.
+ * ends itself tells sooner, by release_child.
  */
 int tacho_ledger_tend(struct tacho_ledger *ledger, size_t *found);
 

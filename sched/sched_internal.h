@@ -93,6 +93,7 @@ struct tacho_sched {
 	uint64_t lost_told;
 	uint64_t interval_rows; /* read in the last interval */
 	uint64_t untold; /* children that the kernel component could not tell of, so far */
+	uint64_t untold_held; /* as much of that as somebody was held back for */
 	size_t ledger_pos; /* of what was looked at last */
 	bool is_on; /* events */
 	uint64_t on_ns; /* since then */

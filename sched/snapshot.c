@@ -21,7 +21,6 @@
 #define MAX_CHECKS   32u /* files of so many tasks are read in a round, those first who run most */
 #define KEEP_NS	     1000000000ull /* who did nothing for so long is not told of */
 #define MIN_SERVICE  0.002 /* share from which a domain is told of */
-#define FORKS	     20u /* in a second: it makes processes */
 #define SECOND	     1000000000ull
 #define MIN_CHANGE   500.0 /* wake-ups per second */
 #define HOLD_CHANGES 2.0 /* another rate than when it was taken back: it is something else now */
@@ -430,7 +429,7 @@ static uint32_t flags_now(const struct tacho_unit *unit, uint64_t now_ns)
 
 	if (unit->is_users)
 		flags |= TACHO_D_FIXED;
-	if (unit->forks >= FORKS && now_ns - unit->forked_ns < 2 * SECOND)
+	if (unit->forks >= TACHO_MAX_FORKS && now_ns - unit->forked_ns < 2 * SECOND)
 		flags |= TACHO_D_FORKS;
 	if (is_held(unit, now_ns))
 		flags |= TACHO_D_HELD;

@@ -17,6 +17,9 @@
 #include "ledger.h"
 #include "topology.h"
 
+/* Tasks in a second: from here on a domain makes tasks, who would inherit, too often. */
+#define TACHO_MAX_FORKS 20u
+
 /* What is known of one domain beyond an interval. By number. */
 struct tacho_unit {
 	uint32_t id;
@@ -35,7 +38,8 @@ struct tacho_unit {
 	double hold_rate; /* of its wake-ups when it was taken back; below 0: whatever it does */
 	unsigned bounces; /* moves taken back */
 	uint64_t forked_ns; /* begin of the second in which forks are counted */
-	unsigned forks;
+	unsigned forks; /* threads, too */
+	unsigned fork_holds; /* times that it was left because of them */
 	uint64_t metered_ns; /* its pages were asked about then; 0: intensity comes from events */
 	double weight; /* sum of the weights of the intervals that the means are of */
 	uint64_t mean_ns; /* end of the last of them */

@@ -259,6 +259,22 @@ static int real_affinity(void *arg, int tid, uint64_t start, const struct tacho_
 	return 0;
 }
 
+static int real_affinity_if(void *arg, int tid, const struct tacho_cpus *these,
+			    const struct tacho_cpus *cpus)
+{
+	struct tacho_cpus now = { { 0 } };
+
+	(void)arg;
+	/* what it says leaves out CPUs that are offline: then it is not simple */
+	if (sched_getaffinity(tid, sizeof(now), (cpu_set_t *)(void *)now.bits))
+		return -errno;
+	if (!tacho_cpus_equal(&now, these))
+		return 0;
+	if (sched_setaffinity(tid, sizeof(*cpus), (const cpu_set_t *)(const void *)cpus->bits))
+		return -errno;
+	return 1;
+}
+
 static int real_nice(void *arg, int tid, uint64_t start, int nice)
 {
 	int err = tacho_w_is(tid, start);
@@ -305,6 +321,7 @@ const struct tacho_world tacho_world_real = {
 	.processes = tacho_w_processes,
 	.allowed = real_allowed,
 	.affinity = real_affinity,
+	.affinity_if = real_affinity_if,
 	.nice = real_nice,
 	.memory = real_memory,
 	.pages = tacho_w_pages,

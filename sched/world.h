@@ -47,6 +47,13 @@ struct tacho_world {
 	/* *now: what the kernel made of it. -EINVAL: nothing of it is allowed. */
 	int (*affinity)(void *arg, int tid, uint64_t start, const struct tacho_cpus *cpus,
 			struct tacho_cpus *now);
+	/*
+	 * Of a task that has just been born: if it has these CPUs it gets others. 1: done, 0: it
+	 * has others than these. No start is compared, so that it is cheap; the caller knows that
+	 * it is still there. NULL: not known, then affinity does it.
+	 */
+	int (*affinity_if)(void *arg, int tid, const struct tacho_cpus *these,
+			   const struct tacho_cpus *cpus);
 	int (*nice)(void *arg, int tid, uint64_t start, int nice);
 	/* Its whole memory from all other nodes. *pages: that could not be moved. */
 	int (*memory)(void *arg, int pid, uint64_t start, uint32_t node, uint64_t *pages);

@@ -348,6 +348,47 @@ T_CASE(children_of_the_gone)
 	reap_all();
 }
 
+/* At once, and without a trace: whoever has not had his turn when we die is found all the same. */
+T_CASE(children_are_released)
+{
+	struct actor actor = actor_start();
+	struct tacho_cpus before = cpus_of(actor.pid);
+	struct placing placing = { actor.pid, cpu_nr(actor.pid, 1) };
+	struct tacho_ledger *ledger;
+	struct tacho_world_task task;
+	int child, thread, late, killed;
+
+	if (!has_two_cpus())
+		T_SKIP("one CPU: nothing to inherit");
+	rig_open();
+	ledger = ledger_of(world);
+	T_NEED(ledger);
+	T_EQ(tacho_ledger_cpus(ledger, actor.pid, &placing.cpus, NULL), 0);
+	child = actor_do(&actor, 'f');
+	thread = actor_do(&actor, 't');
+	T_OK(cpus_are(child, &placing.cpus) && cpus_are(thread, &placing.cpus));
+	T_EQ(world->task(world->arg, child, &task), 0);
+	T_EQ(tacho_ledger_release_child(ledger, actor.pid, child, task.start), 0);
+	T_OK(cpus_are(child, &before));
+	T_EQ(tacho_ledger_release_child(ledger, actor.pid, child, task.start), -EEXIST);
+	T_EQ(world->task(world->arg, thread, &task), 0);
+	T_EQ(tacho_ledger_release_child(ledger, actor.pid, thread, task.start), 0);
+	T_OK(cpus_are(thread, &before) && cpus_are(actor.pid, &placing.cpus));
+	T_EQ(tacho_ledger_nr(ledger), 1);
+	tacho_ledger_close(ledger);
+	killed = owner_start(place, &placing, world, false, NULL);
+	late = actor_do(&actor, 'f');
+	T_OK(cpus_are(late, &placing.cpus));
+	process_end(killed);
+	T_EQ(restore(), 0);
+	T_OK(cpus_are(late, &before) && cpus_are(actor.pid, &before));
+	rig_close();
+	kill(child, SIGKILL);
+	kill(late, SIGKILL);
+	actor_end(&actor);
+	reap_all();
+}
+
 T_CASE(two_thousand_threads)
 {
 	enum { THREADS = 2000 };

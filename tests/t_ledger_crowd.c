@@ -76,6 +76,16 @@ static int crowd_affinity(void *arg, int tid, uint64_t start, const struct tacho
 	return 0;
 }
 
+static int crowd_affinity_if(void *arg, int tid, const struct tacho_cpus *these,
+			     const struct tacho_cpus *cpus)
+{
+	struct tacho_world_task *task = there(tid);
+
+	if (!task || !tacho_cpus_equal(&task->cpus, these))
+		return task ? 0 : -ESRCH;
+	return crowd_affinity(arg, tid, task->start, cpus, NULL) ? -EPERM : 1;
+}
+
 static int crowd_births(void *arg, uint64_t *nr)
 {
 	(void)arg;
@@ -83,12 +93,13 @@ static int crowd_births(void *arg, uint64_t *nr)
 	return 0;
 }
 
-static const struct tacho_world crowded = {
+static struct tacho_world crowded = {
 	.task = crowd_task,
 	.threads = crowd_threads,
 	.processes = crowd_processes,
 	.allowed = crowd_allowed,
 	.affinity = crowd_affinity,
+	.affinity_if = crowd_affinity_if,
 	.births = crowd_births,
 };
 
@@ -195,6 +206,132 @@ T_CASE(not_seen_is_not_gone)
 	T_EQ(tacho_ledger_release_all(ledger, &undone), 0);
 	T_EQ(undone, 1);
 	T_EQ(cpus_now(1), 0xf);
+	tacho_ledger_close(ledger);
+	rig_close();
+}
+
+/* With and without the short way. */
+static void children_leave(struct tacho_ledger *ledger)
+{
+	for (int tid = 1; tid <= 2; tid++)
+		born(tid, tid, 0, 10, tid == 1 ? &all : &second);
+	T_EQ(tacho_ledger_release_child(ledger, 1, 3, 20), -ENOENT);
+	T_EQ(tacho_ledger_cpus(ledger, 1, &first, NULL), 0);
+	T_EQ(tacho_ledger_cpus(ledger, 2, &first, NULL), 0);
+	born(3, 3, 1, 20, &first);
+	born(4, 2, 2, 20, &first);
+	born(5, 5, 1, 20, &second); /* chose for itself */
+	born(6, 6, 1, 9, &first); /* is older, and no child */
+	born(7, 7, 3, 20, &first); /* a child of a child */
+	T_EQ(tacho_ledger_release_child(ledger, 1, 3, 20), 0);
+	T_EQ(tacho_ledger_release_child(ledger, 2, 4, 20), 0);
+	T_EQ(tacho_ledger_release_child(ledger, 1, 5, 20), -EEXIST);
+	T_EQ(tacho_ledger_release_child(ledger, 1, 6, 9), -EEXIST);
+	T_EQ(tacho_ledger_release_child(ledger, 1, 7, 20), 0);
+	T_EQ(tacho_ledger_release_child(ledger, 1, 8, 20), -ESRCH);
+	T_EQ(cpus_now(3), 0xf);
+	T_EQ(cpus_now(4), 0x2);
+	T_EQ(cpus_now(5), 0x2);
+	T_EQ(cpus_now(6), 0x1);
+	T_EQ(cpus_now(7), 0xf);
+	T_EQ(tacho_ledger_nr(ledger), 2);
+	/* placed on its own merits before it was told of */
+	T_EQ(tacho_ledger_cpus(ledger, 3, &second, NULL), 0);
+	T_EQ(tacho_ledger_release_child(ledger, 1, 3, 20), -EEXIST);
+	T_EQ(cpus_now(3), 0x2);
+	T_EQ(tacho_ledger_release_all(ledger, &undone), 0);
+}
+
+T_CASE(children_go_at_once)
+{
+	struct tacho_ledger *ledger = crowd_open();
+
+	T_NEED(ledger);
+	children_leave(ledger);
+	crowded.affinity_if = NULL;
+	children_leave(ledger);
+	crowded.affinity_if = crowd_affinity_if;
+	/* the short way asks for no files */
+	born(1, 1, 0, 10, &all);
+	T_EQ(tacho_ledger_cpus(ledger, 1, &first, NULL), 0);
+	born(3, 3, 1, 20, &first);
+	looks = 0;
+	T_EQ(tacho_ledger_release_child(ledger, 1, 3, 20), 0);
+	T_EQ(looks, 0);
+	tacho_ledger_close(ledger);
+	rig_close();
+}
+
+/* Born before its parent was released, told of after it; also of one that was placed again. */
+T_CASE(children_of_who_was_released)
+{
+	struct tacho_ledger *ledger = crowd_open();
+	size_t found;
+
+	T_NEED(ledger);
+	born(1, 1, 0, 10, &all);
+	T_EQ(tacho_ledger_cpus(ledger, 1, &first, NULL), 0);
+	born(2, 2, 1, 20, &first);
+	born(3, 3, 1, 20, &first);
+	born(4, 4, 1, 20, &first);
+	T_EQ(tacho_ledger_release(ledger, 1), 0);
+	T_EQ(tacho_ledger_release_child(ledger, 1, 2, 20), 0);
+	T_EQ(cpus_now(2), 0xf);
+	T_EQ(tacho_ledger_cpus(ledger, 1, &second, NULL), 0);
+	T_EQ(tacho_ledger_release(ledger, 1), 0);
+	T_EQ(tacho_ledger_cpus(ledger, 1, &second, NULL), 0);
+	T_EQ(tacho_ledger_inherit(ledger, 1, 3), 0);
+	T_EQ(tacho_ledger_release(ledger, 3), 0);
+	T_EQ(cpus_now(3), 0xf);
+	T_EQ(tacho_ledger_release_child(ledger, 1, 4, 20), 0);
+	T_EQ(cpus_now(4), 0xf);
+	/* they are looked for, and then nobody knows them any more */
+	T_EQ(tacho_ledger_release(ledger, 1), 0);
+	T_EQ(tacho_ledger_tend(ledger, &found), 0);
+	born(5, 5, 1, 20, &first);
+	T_EQ(tacho_ledger_release_child(ledger, 1, 5, 20), -ENOENT);
+	tacho_ledger_close(ledger);
+	rig_close();
+}
+
+/* A thread executes: its process's number and start are its own now. */
+static void execute(int from, int to)
+{
+	crowd[to - 1].cpus = crowd[from - 1].cpus;
+	crowd[from - 1].start = 0;
+}
+
+T_CASE(another_number)
+{
+	struct tacho_ledger *ledger = crowd_open();
+
+	T_NEED(ledger);
+	for (int i = 0; i < 4; i++) {
+		born(1, 1, 0, 10, &all);
+		born(2, 1, 0, 20, &all);
+		T_EQ(tacho_ledger_rename(ledger, 2, 1), -ENOENT);
+		if (i & 1)
+			T_EQ(tacho_ledger_cpus(ledger, 1, &second, NULL), 0);
+		T_EQ(tacho_ledger_cpus(ledger, 2, &first, NULL), 0);
+		execute(2, 1);
+		if (i & 2) /* somebody has looked */
+			T_EQ(tacho_ledger_release(ledger, 2), 0);
+		T_EQ(tacho_ledger_rename(ledger, 2, 1), 0);
+		T_EQ(tacho_ledger_nr(ledger), 1);
+		T_OK(tacho_ledger_find(ledger, 2) == NULL);
+		T_OK(tacho_ledger_find(ledger, 1) != NULL);
+		T_EQ(tacho_ledger_find(ledger, 1)->before.start, 10);
+		T_EQ(tacho_ledger_release(ledger, 1), 0);
+		T_EQ(cpus_now(1), 0xf);
+		T_EQ(tacho_ledger_release_all(ledger, &undone), 0);
+	}
+	/* who was released is not taken back */
+	born(1, 1, 0, 10, &all);
+	born(2, 1, 0, 20, &all);
+	T_EQ(tacho_ledger_cpus(ledger, 2, &first, NULL), 0);
+	T_EQ(tacho_ledger_release(ledger, 2), 0);
+	execute(2, 1);
+	T_EQ(tacho_ledger_rename(ledger, 2, 1), -ENOENT);
 	tacho_ledger_close(ledger);
 	rig_close();
 }
