@@ -66,6 +66,132 @@ T_CASE(a_thousand_threads)
 	kids_end(&rig);
 }
 
+/* Makes a thread now and then from SIGUSR1 on, and many at once by SIGUSR2. */
+static volatile sig_atomic_t makes_threads;
+static int threads_made[2]; /* says that there are many */
+
+enum { MANY = 1500, NOW_AND_THEN = 200 };
+
+static void make_threads(int signal)
+{
+	makes_threads = signal;
+}
+
+static void *return_at_once(void *unused)
+{
+	return unused;
+}
+
+static void thread_make(void)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, PTHREAD_STACK_MIN + 16384);
+	(void)pthread_create(&thread, &attr, return_at_once, NULL);
+	pthread_attr_destroy(&attr);
+}
+
+/* Between two bytes: a thread of its own that waits for it would be another one to be told apart. */
+static void maker(int in, int out)
+{
+	char byte = 0;
+
+	for (unsigned i = 0; write(out, &byte, 1) == 1 && read(in, &byte, 1) == 1; i++) {
+		if (makes_threads == SIGUSR1 && i % NOW_AND_THEN == 0)
+			thread_make();
+		if (makes_threads != SIGUSR2)
+			continue;
+		makes_threads = 0;
+		threads_start(MANY);
+		if (write(threads_made[1], "r", 1) != 1)
+			return;
+	}
+}
+
+static bool is_narrow(const struct rig *rig, int pid)
+{
+	(void)rig;
+	return cpus_of(pid) == 1;
+}
+
+/* Two that talk and are placed; the first one can make threads. */
+static int maker_start(struct rig *rig)
+{
+	int there[2], back[2], pid;
+
+	T_OK(pipe(there) == 0 && pipe(back) == 0 && pipe(threads_made) == 0);
+	pid = kid(rig);
+	if (pid == 0) {
+		signal(SIGUSR1, make_threads);
+		signal(SIGUSR2, make_threads);
+		maker(back[0], there[1]);
+		_exit(0);
+	}
+	if (kid(rig) == 0) {
+		hand_on(there[0], back[1], false);
+		_exit(0);
+	}
+	T_OK(run(rig, is_narrow, pid));
+	return pid;
+}
+
+static bool was_left(const struct rig *rig, int unused)
+{
+	(void)unused;
+	return strstr(rig->last[TACHO_NOTE_RELEASE], "too many tasks") != NULL;
+}
+
+/* It is left, and held back for longer and longer. */
+T_CASE(one_that_makes_threads_for_ever)
+{
+	struct rig rig = { 0 };
+	unsigned left = 0;
+	int pid;
+
+	RIG_OPEN(&rig, .always = true);
+	pid = maker_start(&rig);
+	kill(pid, SIGUSR1);
+	T_OK(run(&rig, was_left, 0));
+	T_OK(is_free(pid));
+	/* it may be placed again after 1, 3 and 7 seconds, and no more often */
+	for (int i = 0; i < 65; i++) {
+		rig.last[TACHO_NOTE_RELEASE][0] = '\0';
+		left += run_for(&rig, 0.1, was_left, 0);
+	}
+	T_EQ(rig.error, 0);
+	/* but who is looked at by thread meanwhile is somebody else, of whom nothing is known */
+	T_OK(left <= 2 || rig.notes[TACHO_NOTE_SPLIT] > 0);
+	rig_close(&rig);
+}
+
+/* More than is taken in one go; its maker is left at once, and they are all released. */
+T_CASE(one_that_makes_many_threads_at_once)
+{
+	struct tacho_sched_totals before, after;
+	struct rig rig = { 0 };
+	char byte;
+	int pid;
+
+	RIG_OPEN(&rig, .always = true);
+	pid = maker_start(&rig);
+	tacho_sched_totals(rig.sched, &before);
+	kill(pid, SIGUSR2);
+	T_NEED(read(threads_made[0], &byte, 1) == 1);
+	T_EQ(tacho_sched_round(rig.sched), 0);
+	tacho_sched_totals(rig.sched, &after);
+	T_OK(after.children - before.children > 1000);
+	T_OK(after.children - before.children <= 1024);
+	T_OK(was_left(&rig, 0));
+	T_OK(is_free(pid));
+	T_EQ(tacho_sched_round(rig.sched), 0);
+	tacho_sched_totals(rig.sched, &after);
+	T_OK(after.children - before.children >= MANY);
+	rig_close(&rig);
+}
+
 static void policy_ends(const char *policy, unsigned limit_ms, int want)
 {
 	struct rig rig = { 0 };
