@@ -138,7 +138,10 @@ uint32_t tacho_l_ours(const struct tacho_world *world, const struct tacho_ledger
 /* A record for a child that has what its parent was given. 0: it has nothing of it. */
 uint32_t tacho_l_child(const struct tacho_world *world, const struct tacho_ledger_record *parent,
 		       const struct tacho_world_task *task, struct tacho_ledger_record *child);
-/* Look for the children of all records that nobody told of. found: < 0 ends it. */
+/*
+ * Look for the children of all records that nobody told of. found: < 0 ends it. Somebody who could
+ * not be looked at for want of memory or descriptors is an error, after all others were.
+ */
 int tacho_l_children(const struct tacho_world *world, const struct tacho_ledger_record *records,
 		     size_t nr, int (*found)(void *arg, const struct tacho_ledger_record *child),
 		     void *arg);

@@ -274,6 +274,7 @@ struct scan {
 	uint64_t first; /* nothing was placed before */
 	int (*found)(void *arg, const struct tacho_ledger_record *child);
 	void *arg;
+	int missed; /* why somebody could not be looked at; 0: everybody was */
 };
 
 static int key_compare(const void *a, const void *b)
@@ -392,14 +393,24 @@ static void match(const struct scan *scan, const struct key *keys, size_t nr, in
 		}
 }
 
+/* What we are short of may be there next time; everything else is a task that is gone, or none. */
+static void missed(struct scan *scan, int err)
+{
+	if (err == -EMFILE || err == -ENFILE || err == -ENOMEM)
+		scan->missed = err;
+}
+
 static int look_at_task(struct scan *scan, int tid)
 {
 	struct tacho_ledger_record child = { 0 };
 	struct tacho_world_task task;
+	int err;
 
-	if (key_is(scan->tids, scan->nr_tids, tid) ||
-	    scan->world->task(scan->world->arg, tid, &task) || task.start < scan->first ||
-	    task.is_kernel)
+	if (key_is(scan->tids, scan->nr_tids, tid))
+		return 0;
+	err = scan->world->task(scan->world->arg, tid, &task);
+	missed(scan, err);
+	if (err || task.start < scan->first || task.is_kernel)
 		return 0;
 	match(scan, scan->pids, scan->nr_pids, task.pid, &task, &child);
 	match(scan, scan->pids, scan->nr_pids, task.ppid, &task, &child);
@@ -429,15 +440,18 @@ int tacho_l_children(const struct tacho_world *world, const struct tacho_ledger_
 		     void *arg)
 {
 	struct scan scan = { .world = world, .records = records, .found = found, .arg = arg };
-	int *pids = NULL, *tids = NULL, err = scan_init(&scan, nr);
+	int *pids = NULL, *tids = NULL, threads, err = scan_init(&scan, nr);
 	size_t nr_pids = 0, nr_tids = 0;
 
 	if (err || !scan.nr_pids)
 		goto out;
 	err = world->processes(world->arg, &pids, &nr_pids);
 	for (size_t i = 0; i < nr_pids && !err; i++) {
-		if (!concerns(&scan, pids[i]) ||
-		    world->threads(world->arg, pids[i], &tids, &nr_tids))
+		if (!concerns(&scan, pids[i]))
+			continue;
+		threads = world->threads(world->arg, pids[i], &tids, &nr_tids);
+		missed(&scan, threads);
+		if (threads)
 			continue;
 		for (size_t k = 0; k < nr_tids && !err; k++)
 			err = look_at_task(&scan, tids[k]);
@@ -446,7 +460,7 @@ int tacho_l_children(const struct tacho_world *world, const struct tacho_ledger_
 	free(pids);
 out:
 	scan_fini(&scan);
-	return err;
+	return err ? err : scan.missed;
 }
 
 /*
@@ -517,7 +531,8 @@ size_t tacho_l_undo_all(const struct tacho_world *world, struct tacho_ledger_lis
 
 		undone += undo_from(world, list, from);
 		from = list->nr;
-		(void)tacho_l_children(world, list->records, list->nr, child_add, &children);
+		if (tacho_l_children(world, list->records, list->nr, child_add, &children))
+			list->nr_left++;
 		for (size_t i = 0; i < children.nr; i++)
 			if (tacho_l_list_add(list, &children.records[i]))
 				break;

@@ -184,6 +184,7 @@ T_CASE(not_seen_is_not_gone)
 {
 	static const int failures[] = { -EMFILE, -ENOMEM, -EACCES };
 	struct tacho_ledger *ledger = crowd_open();
+	size_t found;
 
 	T_NEED(ledger);
 	for (unsigned i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
@@ -197,6 +198,19 @@ T_CASE(not_seen_is_not_gone)
 		T_EQ(tacho_ledger_release(ledger, 1), 0);
 		T_EQ(cpus_now(1), 0xf);
 	}
+	/* nor is a child, and what its parent was given is not forgotten */
+	T_EQ(tacho_ledger_cpus(ledger, 1, &first, NULL), 0);
+	born(2, 2, 1, 20, &first);
+	T_EQ(tacho_ledger_release(ledger, 1), 0);
+	failing = 2; /* looks at this child: whether it concerns us, and what it is */
+	failure = -EMFILE;
+	T_EQ(tacho_ledger_tend(ledger, &found), -EMFILE);
+	T_EQ(tacho_ledger_tend(ledger, &found), 0);
+	T_EQ(found, 1);
+	T_EQ(tacho_ledger_release(ledger, 2), 0);
+	T_EQ(cpus_now(2), 0xf);
+	crowd[1].start = 0;
+	failure = -EACCES;
 	/* at the end: it is tried again some times, and otherwise kept */
 	T_EQ(tacho_ledger_cpus(ledger, 1, &first, NULL), 0);
 	failing = 1000;
