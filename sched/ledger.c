@@ -4,8 +4,8 @@
  * what was changed.
  *
  * Owns the indices of the records (hashes by tid) and the entries that callers see; the file is
- * ledger_file.c's, the rules of undoing are ledger_undo.c's. No task is changed anywhere else. One
- * thread calls: the scheduler's loop.
+ * ledger_file.c's, children are ledger_children.c's, the rules of undoing ledger_undo.c's. No task
+ * is changed anywhere else. One thread calls: the scheduler's loop.
  *
  * A record is not forgotten when its task is gone or was released, because it may have children
  * that nobody has seen yet: it stays as a ghost until they have been looked for. ledger_internal.h
@@ -25,30 +25,7 @@
 #include "ledger_internal.h"
 
 #define SLOTS	   (2u * LEDGER_MAX) /* at most half full */
-#define NONE	   0xffffffffu
 #define GONE_LOOKS 64u /* tasks that are still there, per tend, of those that are asked */
-#define MAX_ROUNDS 8u
-
-/* Records by tid. */
-struct index {
-	uint32_t *slots; /* record + 1; 0: empty */
-	size_t nr;
-};
-
-struct tacho_ledger {
-	struct tacho_ledger_file file;
-	const struct tacho_world *world;
-	struct tacho_restorer restorer;
-	bool is_guarded;
-	struct tacho_ledger_entry *entries; /* by record; mapped, used as far as records are */
-	struct index live; /* one record of a number */
-	struct index ghosts; /* maybe more */
-	uint32_t *unused; /* records that were used and are not any more */
-	uint32_t nr_unused;
-	uint32_t look; /* next one to be asked whether it still is */
-	uint64_t births; /* when children were last looked for */
-	bool has_births, is_late; /* is_late: they have to be looked for, whatever births says */
-};
 
 /*
  * --- the index ---------------------------------------------------------------------------------
@@ -59,9 +36,9 @@ static uint32_t slot_of(int tid)
 	return (uint32_t)tid * 2654435761u >> 15 & (SLOTS - 1);
 }
 
-/* The next record of a number from slot *at on, first slot_of; NONE: there are no more. */
-static uint32_t index_next(const struct tacho_ledger *ledger, const struct index *index, int tid,
-			   uint32_t *at)
+/* The next record of a number from slot *at on, first slot_of; LEDGER_NONE: there are no more. */
+static uint32_t index_next(const struct tacho_ledger *ledger,
+			   const struct tacho_ledger_index *index, int tid, uint32_t *at)
 {
 	while (index->slots[*at]) {
 		const uint32_t record = index->slots[*at] - 1;
@@ -70,17 +47,38 @@ static uint32_t index_next(const struct tacho_ledger *ledger, const struct index
 		if (ledger->file.records[record].tid == tid)
 			return record;
 	}
-	return NONE;
+	return LEDGER_NONE;
 }
 
-static uint32_t index_find(const struct tacho_ledger *ledger, int tid)
+uint32_t tacho_l_find(const struct tacho_ledger *ledger, int tid)
 {
 	uint32_t at = slot_of(tid);
 
 	return index_next(ledger, &ledger->live, tid, &at);
 }
 
-static void index_add(struct tacho_ledger *ledger, struct index *index, uint32_t record)
+struct tacho_ledger_namesakes tacho_l_namesakes(int tid)
+{
+	return (struct tacho_ledger_namesakes){ .tid = tid, .at = slot_of(tid) };
+}
+
+uint32_t tacho_l_namesakes_next(const struct tacho_ledger *ledger,
+				struct tacho_ledger_namesakes *all)
+{
+	uint32_t index = LEDGER_NONE;
+
+	if (!all->are_ghosts)
+		index = index_next(ledger, &ledger->live, all->tid, &all->at);
+	if (index != LEDGER_NONE)
+		return index;
+	if (!all->are_ghosts)
+		all->at = slot_of(all->tid);
+	all->are_ghosts = true;
+	return index_next(ledger, &ledger->ghosts, all->tid, &all->at);
+}
+
+static void index_add(struct tacho_ledger *ledger, struct tacho_ledger_index *index,
+		      uint32_t record)
 {
 	uint32_t at = slot_of(ledger->file.records[record].tid);
 
@@ -91,7 +89,8 @@ static void index_add(struct tacho_ledger *ledger, struct index *index, uint32_t
 }
 
 /* Those behind it move up, so that none is behind a gap that it was not behind before. */
-static void index_remove(struct tacho_ledger *ledger, struct index *index, uint32_t record)
+static void index_remove(struct tacho_ledger *ledger, struct tacho_ledger_index *index,
+			 uint32_t record)
 {
 	uint32_t at = slot_of(ledger->file.records[record].tid), next;
 	uint32_t *slots = index->slots;
@@ -112,7 +111,7 @@ static void index_remove(struct tacho_ledger *ledger, struct index *index, uint3
 	slots[at] = 0;
 }
 
-static void index_clear(struct index *index)
+static void index_clear(struct tacho_ledger_index *index)
 {
 	memset(index->slots, 0, SLOTS * sizeof(*index->slots));
 	index->nr = 0;
@@ -122,11 +121,6 @@ static void index_clear(struct index *index)
  * --- records -----------------------------------------------------------------------------------
  */
 
-static struct tacho_ledger_record *record_at(const struct tacho_ledger *ledger, uint32_t record)
-{
-	return &ledger->file.records[record];
-}
-
 static void what_store(struct tacho_ledger_record *record, uint32_t what)
 {
 	tacho_store_release(&record->what, what);
@@ -134,7 +128,7 @@ static void what_store(struct tacho_ledger_record *record, uint32_t what)
 
 static void entry_update(struct tacho_ledger *ledger, uint32_t index)
 {
-	const struct tacho_ledger_record *record = record_at(ledger, index);
+	const struct tacho_ledger_record *record = tacho_l_at(ledger, index);
 	struct tacho_ledger_entry *entry = &ledger->entries[index];
 
 	entry->set = record->set;
@@ -145,7 +139,7 @@ static void entry_update(struct tacho_ledger *ledger, uint32_t index)
 static void entry_fill(struct tacho_ledger *ledger, uint32_t index,
 		       const struct tacho_world_task *task)
 {
-	const struct tacho_ledger_record *record = record_at(ledger, index);
+	const struct tacho_ledger_record *record = tacho_l_at(ledger, index);
 	struct tacho_ledger_entry *entry = &ledger->entries[index];
 
 	memset(entry, 0, sizeof(*entry));
@@ -156,7 +150,7 @@ static void entry_fill(struct tacho_ledger *ledger, uint32_t index,
 	entry_update(ledger, index);
 }
 
-/* A record that nobody uses; NONE: there is no room, *err. */
+/* A record that nobody uses; LEDGER_NONE: there is no room, *err. */
 static uint32_t record_get(struct tacho_ledger *ledger, int *err)
 {
 	uint32_t index;
@@ -165,7 +159,7 @@ static uint32_t record_get(struct tacho_ledger *ledger, int *err)
 		return ledger->unused[--ledger->nr_unused];
 	*err = tacho_l_file_grow(&ledger->file);
 	if (*err)
-		return NONE;
+		return LEDGER_NONE;
 	index = ledger->file.header->nr;
 	tacho_store_release(&ledger->file.header->nr, index + 1);
 	return index;
@@ -173,15 +167,14 @@ static uint32_t record_get(struct tacho_ledger *ledger, int *err)
 
 static void record_put(struct tacho_ledger *ledger, uint32_t index)
 {
-	what_store(record_at(ledger, index), 0);
-	record_at(ledger, index)->flags = 0;
+	what_store(tacho_l_at(ledger, index), 0);
+	tacho_l_at(ledger, index)->flags = 0;
 	ledger->unused[ledger->nr_unused++] = index;
 }
 
-/* It is nobody's any more; but of its children. */
-static void record_leave(struct tacho_ledger *ledger, uint32_t index)
+void tacho_l_leave(struct tacho_ledger *ledger, uint32_t index)
 {
-	struct tacho_ledger_record *record = record_at(ledger, index);
+	struct tacho_ledger_record *record = tacho_l_at(ledger, index);
 
 	index_remove(ledger, &ledger->live, index);
 	if (!record->what) {
@@ -206,9 +199,9 @@ static uint32_t record_add(struct tacho_ledger *ledger, const struct tacho_world
 	struct tacho_ledger_record *record;
 	uint32_t index = record_get(ledger, err);
 
-	if (index == NONE)
-		return NONE;
-	record = record_at(ledger, index);
+	if (index == LEDGER_NONE)
+		return LEDGER_NONE;
+	record = tacho_l_at(ledger, index);
 	memset(record, 0, sizeof(*record));
 	record->tid = task->tid;
 	record->pid = task->pid;
@@ -243,21 +236,21 @@ static int record_of(struct tacho_ledger *ledger, int tid, uint32_t *index,
 	uint32_t what;
 	int err;
 
-	*index = tid > 0 ? index_find(ledger, tid) : NONE;
+	*index = tid > 0 ? tacho_l_find(ledger, tid) : LEDGER_NONE;
 	err = tid > 0 ? world->task(world->arg, tid, task) : -ESRCH;
-	if (*index != NONE &&
-	    (err == -ESRCH || (!err && task->start != record_at(ledger, *index)->start))) {
-		record_leave(ledger, *index);
+	if (*index != LEDGER_NONE &&
+	    (err == -ESRCH || (!err && task->start != tacho_l_at(ledger, *index)->start))) {
+		tacho_l_leave(ledger, *index);
 		ledger->is_late = true;
-		*index = NONE;
+		*index = LEDGER_NONE;
 	}
 	if (err)
 		return err;
-	if (*index == NONE) {
+	if (*index == LEDGER_NONE) {
 		*index = record_add(ledger, task, &err);
 		return err;
 	}
-	record = record_at(ledger, *index);
+	record = tacho_l_at(ledger, *index);
 	/* where its process is does not matter now; but what became of its affinity there does */
 	what = record->what & ~(uint32_t)TACHO_CHANGED_CPUSET;
 	if (record->what & TACHO_CHANGED_CPUSET)
@@ -266,7 +259,7 @@ static int record_of(struct tacho_ledger *ledger, int tid, uint32_t *index,
 		err = tacho_l_undo(world, record, &is_users);
 		if (err < 0)
 			return err;
-		record_leave(ledger, *index);
+		tacho_l_leave(ledger, *index);
 		return -EEXIST;
 	}
 	return 0;
@@ -304,8 +297,8 @@ static int search_now(struct tacho_ledger *ledger, int tid, uint32_t *index)
 	err = tacho_ledger_tend(ledger, &found);
 	if (err)
 		return err;
-	*index = index_find(ledger, tid);
-	return *index == NONE ? -ESRCH : 0;
+	*index = tacho_l_find(ledger, tid);
+	return *index == LEDGER_NONE ? -ESRCH : 0;
 }
 
 /* Announced: from now on whoever reads the file knows that it may have been done. */
@@ -322,7 +315,7 @@ static uint32_t arm(struct tacho_ledger_record *record, uint32_t kind)
 static int disarm(struct tacho_ledger *ledger, uint32_t index, uint32_t kind, uint32_t what,
 		  int err)
 {
-	struct tacho_ledger_record *record = record_at(ledger, index);
+	struct tacho_ledger_record *record = tacho_l_at(ledger, index);
 
 	if (err)
 		what_store(record, what);
@@ -331,8 +324,26 @@ static int disarm(struct tacho_ledger *ledger, uint32_t index, uint32_t kind, ui
 		ledger->is_late = true;
 	entry_update(ledger, index);
 	if (err == -ESRCH || !record->what)
-		record_leave(ledger, index);
+		tacho_l_leave(ledger, index);
 	return err;
+}
+
+int tacho_l_enter(struct tacho_ledger *ledger, const struct tacho_ledger_record *whole,
+		  const struct tacho_world_task *task)
+{
+	struct tacho_ledger_record *record, unused = *whole;
+	int err = 0;
+	const uint32_t index = record_get(ledger, &err);
+
+	if (index == LEDGER_NONE)
+		return err;
+	record = tacho_l_at(ledger, index);
+	unused.what = 0;
+	*record = unused;
+	what_store(record, whole->what);
+	index_add(ledger, &ledger->live, index);
+	entry_fill(ledger, index, task);
+	return 0;
 }
 
 /*
@@ -351,12 +362,12 @@ int tacho_ledger_cpus(struct tacho_ledger *ledger, int tid, const struct tacho_c
 
 	if (err)
 		return err;
-	record = record_at(ledger, index);
+	record = tacho_l_at(ledger, index);
 	if (!tacho_cpus_equal(&record->set, cpus) && !past_add(record)) {
 		err = search_now(ledger, tid, &index);
 		if (err)
 			return err;
-		record = record_at(ledger, index);
+		record = tacho_l_at(ledger, index);
 		(void)past_add(record);
 	}
 	record->next = *cpus;
@@ -384,13 +395,13 @@ int tacho_ledger_nice(struct tacho_ledger *ledger, int tid, int nice)
 	if (err)
 		return err;
 	/* earlier ones are not noted: it is rare enough */
-	if (record_at(ledger, index)->what & TACHO_CHANGED_NICE &&
-	    record_at(ledger, index)->nice_set != nice) {
+	if (tacho_l_at(ledger, index)->what & TACHO_CHANGED_NICE &&
+	    tacho_l_at(ledger, index)->nice_set != nice) {
 		err = search_now(ledger, tid, &index);
 		if (err)
 			return err;
 	}
-	record = record_at(ledger, index);
+	record = tacho_l_at(ledger, index);
 	record->nice_next = nice;
 	what = arm(record, TACHO_CHANGED_NICE);
 	err = world->nice(world->arg, tid, task.start, nice);
@@ -412,7 +423,7 @@ static int cpuset_arm(struct tacho_ledger *ledger, int tid, const char *from, co
 
 	if (err)
 		return err;
-	record = record_at(ledger, *index);
+	record = tacho_l_at(ledger, *index);
 	if (!(record->what & TACHO_CHANGED_CPUSET))
 		snprintf(record->cpuset, LEDGER_PATH, "%s", from);
 	snprintf(record->cpuset_set, LEDGER_PATH, "%s", path);
@@ -423,14 +434,14 @@ static int cpuset_arm(struct tacho_ledger *ledger, int tid, const char *from, co
 static void cpuset_disarm(struct tacho_ledger *ledger, int tid, const char *from, int err)
 {
 	const struct tacho_world *world = ledger->world;
-	const uint32_t index = index_find(ledger, tid);
+	const uint32_t index = tacho_l_find(ledger, tid);
 	struct tacho_ledger_record *record;
 	struct tacho_world_task task;
 	uint32_t what;
 
-	if (index == NONE)
+	if (index == LEDGER_NONE)
 		return;
-	record = record_at(ledger, index);
+	record = tacho_l_at(ledger, index);
 	what = record->what;
 	if (err && strcmp(record->cpuset, from) == 0)
 		what &= ~(uint32_t)TACHO_CHANGED_CPUSET;
@@ -479,221 +490,8 @@ int tacho_ledger_cpuset(struct tacho_ledger *ledger, int pid, const char *path)
 }
 
 /*
- * --- children ----------------------------------------------------------------------------------
- */
-
-/*
- * A new record as it shall be, of a task as it is. Whoever reads the file meanwhile finds it whole,
- * or unused.
- */
-static int record_enter(struct tacho_ledger *ledger, const struct tacho_ledger_record *whole,
-			const struct tacho_world_task *task)
-{
-	struct tacho_ledger_record *record, unused = *whole;
-	int err = 0;
-	const uint32_t index = record_get(ledger, &err);
-
-	if (index == NONE)
-		return err;
-	record = record_at(ledger, index);
-	unused.what = 0;
-	*record = unused;
-	what_store(record, whole->what);
-	index_add(ledger, &ledger->live, index);
-	entry_fill(ledger, index, task);
-	return 0;
-}
-
-static int child_enter(struct tacho_ledger *ledger, const struct tacho_ledger_record *child)
-{
-	struct tacho_world_task task;
-	uint32_t index;
-
-	index = index_find(ledger, child->tid);
-	if (index != NONE && record_at(ledger, index)->start == child->start)
-		return 0;
-	if (index != NONE)
-		record_leave(ledger, index);
-	if (ledger->world->task(ledger->world->arg, child->tid, &task) ||
-	    task.start != child->start)
-		return 0;
-	return record_enter(ledger, child, &task);
-}
-
-/* All records of a number: the one that is in force, and those that were released or have ended. */
-struct namesakes {
-	int tid;
-	uint32_t at;
-	bool are_ghosts;
-};
-
-static struct namesakes namesakes_of(int tid)
-{
-	return (struct namesakes){ .tid = tid, .at = slot_of(tid) };
-}
-
-static uint32_t namesakes_next(const struct tacho_ledger *ledger, struct namesakes *all)
-{
-	uint32_t index = NONE;
-
-	if (!all->are_ghosts)
-		index = index_next(ledger, &ledger->live, all->tid, &all->at);
-	if (index != NONE)
-		return index;
-	if (!all->are_ghosts)
-		all->at = slot_of(all->tid);
-	all->are_ghosts = true;
-	return index_next(ledger, &ledger->ghosts, all->tid, &all->at);
-}
-
-int tacho_ledger_inherit(struct tacho_ledger *ledger, int parent, int child)
-{
-	struct namesakes parents = namesakes_of(parent);
-	uint32_t index = parent > 0 ? namesakes_next(ledger, &parents) : NONE;
-	struct tacho_ledger_record record;
-	struct tacho_world_task task;
-	int err;
-
-	if (index == NONE)
-		return -ENOENT;
-	err = child > 0 ? ledger->world->task(ledger->world->arg, child, &task) : -ESRCH;
-	if (err)
-		return err;
-	for (; index != NONE; index = namesakes_next(ledger, &parents))
-		if (task.start >= record_at(ledger, index)->placed &&
-		    tacho_l_child(ledger->world, record_at(ledger, index), &task, &record))
-			return child_enter(ledger, &record);
-	return -EEXIST;
-}
-
-/*
- * Of most parents nothing was changed but their processors, and most children have just those: then
- * no file need be read. 1: done, 0: it is not that simple.
- */
-static int child_widen(struct tacho_ledger *ledger, const struct tacho_ledger_record *parent,
-		       int child, uint64_t start)
-{
-	const struct tacho_world *world = ledger->world;
-	struct tacho_cpus all;
-
-	if (!world->affinity_if || parent->what != TACHO_CHANGED_CPUS || parent->armed ||
-	    start < parent->placed)
-		return 0;
-	memset(&all, 0xff, sizeof(all));
-	return world->affinity_if(world->arg, child, &parent->set,
-				  parent->flags & LEDGER_FREE ? &all : &parent->before);
-}
-
-int tacho_ledger_release_child(struct tacho_ledger *ledger, int parent, int child, uint64_t start)
-{
-	struct namesakes parents = namesakes_of(parent);
-	uint32_t index = child > 0 ? index_find(ledger, child) : NONE;
-	int done = 0, err;
-
-	if (child <= 0)
-		return -ESRCH;
-	/* found by a search meanwhile, or placed on its own merits */
-	if (index != NONE && record_at(ledger, index)->start == start) {
-		if (!(record_at(ledger, index)->flags & LEDGER_CHILD))
-			return -EEXIST;
-		err = tacho_ledger_release(ledger, child);
-		return err == 1 ? -EEXIST : err;
-	}
-	while (!done && (index = namesakes_next(ledger, &parents)) != NONE)
-		done = child_widen(ledger, record_at(ledger, index), child, start);
-	if (done == 1 || done == -ESRCH)
-		return done == 1 ? 0 : done;
-	err = tacho_ledger_inherit(ledger, parent, child);
-	if (!err)
-		err = tacho_ledger_release(ledger, child);
-	return err == 1 ? -EEXIST : err;
-}
-
-/*
- * --- another number ----------------------------------------------------------------------------
- */
-
-/*
- * First the record with the new number, then those with the old one go: there is no moment at which
- * the task is in none.
- */
-static int record_rename(struct tacho_ledger *ledger, uint32_t from,
-			 const struct tacho_world_task *task)
-{
-	struct tacho_ledger_record renamed = *record_at(ledger, from);
-	const uint32_t first = index_find(ledger, task->tid);
-	int err;
-
-	renamed.tid = task->tid;
-	renamed.pid = task->pid;
-	renamed.start = task->start;
-	renamed.flags &= ~(uint32_t)LEDGER_GHOST;
-	err = record_enter(ledger, &renamed, task);
-	if (err)
-		return err;
-	/* the first thread has ended, though its number and its start are still there */
-	if (first != NONE)
-		record_leave(ledger, first);
-	if (!(record_at(ledger, from)->flags & LEDGER_GHOST))
-		record_leave(ledger, from);
-	return 0;
-}
-
-int tacho_ledger_rename(struct tacho_ledger *ledger, int from, int to)
-{
-	struct namesakes all = namesakes_of(from);
-	uint32_t index = from > 0 && from != to ? namesakes_next(ledger, &all) : NONE;
-	struct tacho_world_task task;
-	int err;
-
-	if (index == NONE)
-		return -ENOENT;
-	err = to > 0 ? ledger->world->task(ledger->world->arg, to, &task) : -ESRCH;
-	if (err)
-		return err;
-	/* a look in between may have taken it for gone: then it still has all that it was given */
-	for (; index != NONE; index = namesakes_next(ledger, &all))
-		if (!all.are_ghosts ||
-		    !(record_at(ledger, index)->what &
-		      ~tacho_l_ours(ledger->world, record_at(ledger, index), &task)))
-			return record_rename(ledger, index, &task);
-	return -ENOENT;
-}
-
-/*
  * --- now and then ------------------------------------------------------------------------------
  */
-
-struct tending {
-	struct tacho_ledger *ledger;
-	struct tacho_ledger_list list;
-};
-
-static int child_note(void *arg, const struct tacho_ledger_record *child)
-{
-	struct tending *tending = arg;
-
-	return tacho_l_list_add(&tending->list, child);
-}
-
-/*
- * One round: looks at everything, then enters what was found, so that nothing changes under the
- * search.
- */
-static int round_of(struct tending *tending, size_t *entered)
-{
-	struct tacho_ledger *ledger = tending->ledger;
-	const size_t before = ledger->live.nr;
-	int err;
-
-	tending->list.nr = 0;
-	err = tacho_l_children(ledger->world, ledger->file.records, ledger->file.header->nr,
-			       child_note, tending);
-	for (size_t i = 0; i < tending->list.nr && !err; i++)
-		err = child_enter(ledger, &tending->list.records[i]);
-	*entered = ledger->live.nr > before ? ledger->live.nr - before : 0;
-	return err;
-}
 
 /*
  * Some of them are asked each time. Those that are gone do not count: that is found out fast, and
@@ -707,7 +505,7 @@ static void gone_leave(struct tacho_ledger *ledger)
 
 	for (uint32_t i = 0, there = 0; i < nr && there < GONE_LOOKS; i++) {
 		uint32_t index = ledger->look = ledger->look + 1 < nr ? ledger->look + 1 : 0;
-		struct tacho_ledger_record *record = record_at(ledger, index);
+		struct tacho_ledger_record *record = tacho_l_at(ledger, index);
 		int err;
 
 		if (!record->what || record->flags & LEDGER_GHOST)
@@ -717,7 +515,7 @@ static void gone_leave(struct tacho_ledger *ledger)
 		if (!err && task.start != record->start)
 			ledger->is_late = true;
 		if (err == -ESRCH || (!err && task.start != record->start))
-			record_leave(ledger, index);
+			tacho_l_leave(ledger, index);
 		else
 			there++;
 	}
@@ -731,17 +529,16 @@ static void ghosts_put(struct tacho_ledger *ledger, const uint32_t *ghosts, size
 		record_put(ledger, ghosts[i]);
 	}
 	for (uint32_t i = 0; i < ledger->file.header->nr; i++)
-		if (tacho_cpus_count(&record_at(ledger, i)->past[0]))
-			memset(record_at(ledger, i)->past, 0, sizeof(record_at(ledger, i)->past));
+		if (tacho_cpus_count(&tacho_l_at(ledger, i)->past[0]))
+			memset(tacho_l_at(ledger, i)->past, 0, sizeof(tacho_l_at(ledger, i)->past));
 }
 
 int tacho_ledger_tend(struct tacho_ledger *ledger, size_t *found)
 {
 	const struct tacho_world *world = ledger->world;
-	struct tending tending = { .ledger = ledger };
 	uint64_t births = 0;
 	uint32_t *ghosts = NULL;
-	size_t nr_ghosts = 0, entered = 0;
+	size_t nr_ghosts = 0;
 	bool known, search;
 	int err = 0;
 
@@ -754,16 +551,12 @@ int tacho_ledger_tend(struct tacho_ledger *ledger, size_t *found)
 	if (ledger->ghosts.nr)
 		ghosts = calloc(ledger->ghosts.nr, sizeof(*ghosts));
 	for (uint32_t i = 0; ghosts && i < ledger->file.header->nr; i++)
-		if (record_at(ledger, i)->flags & LEDGER_GHOST)
+		if (tacho_l_at(ledger, i)->flags & LEDGER_GHOST)
 			ghosts[nr_ghosts++] = i;
 	known = world->births && !world->births(world->arg, &births);
 	search = ledger->is_late || !known || !ledger->has_births || births != ledger->births;
-	for (unsigned round = 0; search && !err && round < MAX_ROUNDS; round++) {
-		err = round_of(&tending, &entered);
-		*found += entered;
-		if (!entered)
-			break;
-	}
+	if (search)
+		err = tacho_l_search(ledger, found);
 	if (!err) {
 		ghosts_put(ledger, ghosts, nr_ghosts);
 		ledger->births = births;
@@ -771,7 +564,6 @@ int tacho_ledger_tend(struct tacho_ledger *ledger, size_t *found)
 		ledger->is_late = false;
 	}
 	free(ghosts);
-	free(tending.list.records);
 	return err;
 }
 
@@ -781,16 +573,16 @@ int tacho_ledger_tend(struct tacho_ledger *ledger, size_t *found)
 
 int tacho_ledger_release(struct tacho_ledger *ledger, int tid)
 {
-	const uint32_t index = tid > 0 ? index_find(ledger, tid) : NONE;
+	const uint32_t index = tid > 0 ? tacho_l_find(ledger, tid) : LEDGER_NONE;
 	bool is_users;
 	int err;
 
-	if (index == NONE)
+	if (index == LEDGER_NONE)
 		return -ENOENT;
-	err = tacho_l_undo(ledger->world, record_at(ledger, index), &is_users);
+	err = tacho_l_undo(ledger->world, tacho_l_at(ledger, index), &is_users);
 	if (err < 0)
 		return err;
-	record_leave(ledger, index);
+	tacho_l_leave(ledger, index);
 	return is_users;
 }
 
@@ -802,8 +594,8 @@ int tacho_ledger_release_all(struct tacho_ledger *ledger, size_t *undone)
 
 	*undone = 0;
 	for (uint32_t i = 0; i < nr && !err; i++)
-		if (record_at(ledger, i)->what)
-			err = tacho_l_list_add(&list, record_at(ledger, i));
+		if (tacho_l_at(ledger, i)->what)
+			err = tacho_l_list_add(&list, tacho_l_at(ledger, i));
 	if (!err && list.nr)
 		*undone = tacho_l_undo_all(ledger->world, &list);
 	/* once more later, by whoever does: what is as before already stays so */
@@ -813,7 +605,7 @@ int tacho_ledger_release_all(struct tacho_ledger *ledger, size_t *undone)
 	if (err)
 		return err;
 	for (uint32_t i = 0; i < nr; i++)
-		if (record_at(ledger, i)->what)
+		if (tacho_l_at(ledger, i)->what)
 			record_put(ledger, i);
 	index_clear(&ledger->live);
 	index_clear(&ledger->ghosts);
@@ -942,9 +734,9 @@ int tacho_ledger_guardian(const struct tacho_ledger *ledger)
 
 const struct tacho_ledger_entry *tacho_ledger_find(const struct tacho_ledger *ledger, int tid)
 {
-	const uint32_t index = tid > 0 ? index_find(ledger, tid) : NONE;
+	const uint32_t index = tid > 0 ? tacho_l_find(ledger, tid) : LEDGER_NONE;
 
-	return index == NONE ? NULL : &ledger->entries[index];
+	return index == LEDGER_NONE ? NULL : &ledger->entries[index];
 }
 
 const struct tacho_ledger_entry *tacho_ledger_next(const struct tacho_ledger *ledger, size_t *pos)
@@ -953,7 +745,7 @@ const struct tacho_ledger_entry *tacho_ledger_next(const struct tacho_ledger *le
 
 	while (*pos < nr) {
 		const uint32_t index = (uint32_t)(*pos)++;
-		const struct tacho_ledger_record *record = record_at(ledger, index);
+		const struct tacho_ledger_record *record = tacho_l_at(ledger, index);
 
 		if (record->what && !(record->flags & LEDGER_GHOST))
 			return &ledger->entries[index];

@@ -34,6 +34,7 @@
 #define LEDGER_STEP 256u /* the file grows by so many */
 #define LEDGER_PATH 256u
 #define LEDGER_PAST 2u
+#define LEDGER_NONE 0xffffffffu /* no record */
 
 #define LEDGER_WHAT (TACHO_CHANGED_CPUS | TACHO_CHANGED_NICE | TACHO_CHANGED_CPUSET)
 
@@ -157,5 +158,61 @@ int tacho_l_restorer_start(struct tacho_restorer *restorer, const struct tacho_l
 			   const struct tacho_world *world);
 void tacho_l_restorer_stop(struct tacho_restorer *restorer);
 bool tacho_l_restorer_lives(struct tacho_restorer *restorer);
+
+/* --- ledger.c: the records of the owner --- */
+
+/* Records by tid. */
+struct tacho_ledger_index {
+	uint32_t *slots; /* record + 1; 0: empty */
+	size_t nr;
+};
+
+struct tacho_ledger {
+	struct tacho_ledger_file file;
+	const struct tacho_world *world;
+	struct tacho_restorer restorer;
+	bool is_guarded;
+	struct tacho_ledger_entry *entries; /* by record; mapped, used as far as records are */
+	struct tacho_ledger_index live; /* one record of a number */
+	struct tacho_ledger_index ghosts; /* maybe more */
+	uint32_t *unused; /* records that were used and are not any more */
+	uint32_t nr_unused;
+	uint32_t look; /* next one to be asked whether it still is */
+	uint64_t births; /* when children were last looked for */
+	bool has_births, is_late; /* is_late: they have to be looked for, whatever births says */
+};
+
+/* All records of a number: the one that is in force, and those that were released or have ended. */
+struct tacho_ledger_namesakes {
+	int tid;
+	uint32_t at;
+	bool are_ghosts;
+};
+
+static inline struct tacho_ledger_record *tacho_l_at(const struct tacho_ledger *ledger,
+						     uint32_t record)
+{
+	return &ledger->file.records[record];
+}
+
+/* The record of a number that is in force; LEDGER_NONE: there is none. */
+uint32_t tacho_l_find(const struct tacho_ledger *ledger, int tid);
+/* All of them, one after the other; LEDGER_NONE: there are no more. */
+struct tacho_ledger_namesakes tacho_l_namesakes(int tid);
+uint32_t tacho_l_namesakes_next(const struct tacho_ledger *ledger,
+				struct tacho_ledger_namesakes *all);
+/*
+ * A new record as it shall be, of a task as it is. Whoever reads the file meanwhile finds it whole,
+ * or unused.
+ */
+int tacho_l_enter(struct tacho_ledger *ledger, const struct tacho_ledger_record *whole,
+		  const struct tacho_world_task *task);
+/* It is nobody's any more; but of its children. */
+void tacho_l_leave(struct tacho_ledger *ledger, uint32_t record);
+
+/* --- ledger_children.c --- */
+
+/* Look for children that nobody told of, and enter them. *found: so many more. */
+int tacho_l_search(struct tacho_ledger *ledger, size_t *found);
 
 #endif /* TACHO_SCHED_LEDGER_INTERNAL_H */
