@@ -814,7 +814,7 @@ static void entries_tend(struct tacho_sched *sched)
 			tacho_kernel_task_domain(tacho_live_kernel(sched->live), entry->before.tid);
 		error = sched->world.task(sched->world.arg, entry->before.tid, &task);
 		if (error == -ESRCH)
-			task_release(sched, entry->before.tid);
+			(void)task_release(sched, entry->before.tid);
 		if (error)
 			continue;
 		if (is_stray(sched, entry, &task, domain))
