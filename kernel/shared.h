@@ -59,7 +59,8 @@ struct tacho_k_bind {
 /* A task that is watched, by thread id. */
 struct tacho_k_watch {
 	tacho_u64 since_ns; /* CLOCK_MONOTONIC */
-	tacho_u32 ancestor; /* itself; of children that are watched since their birth: its parent's */
+	tacho_u32
+		ancestor; /* itself; of children that are watched since their birth: its parent's */
 	tacho_u32 pad0;
 };
 TACHO_CHECK_SIZE(struct tacho_k_watch, 16);

@@ -142,10 +142,36 @@ size_t tacho_s_move_seats(const struct tacho_move *move);
 /* All are free, but it is wished for still: to be measured without it. */
 void tacho_s_move_suspend(struct tacho_sched *sched, struct tacho_move *move, const char *why);
 void tacho_s_moves_undo(struct tacho_sched *sched, const char *why);
-/* Children of placed tasks get back what their parent had. */
-void tacho_s_children(struct tacho_sched *sched);
 /* Whether one waits for its judgement, so that events must stay on. */
 bool tacho_s_moves_wait(const struct tacho_sched *sched);
+
+/* The move that has placed a domain; NULL: none. */
+struct tacho_move *tacho_s_made_with(struct tacho_sched *sched, uint32_t domain);
+
+/* place.c */
+
+/* All tasks of a member. Returns how many were placed; *why: of the last that was not. */
+uint32_t tacho_s_place(struct tacho_sched *sched, const struct tacho_member *member,
+		       const char **why);
+/* All tasks of a domain are as before. Returns how many were not. */
+uint32_t tacho_s_release(struct tacho_sched *sched, uint32_t domain);
+/*
+ * New threads of placed domains, and those that were too young. false: the domain is the user's
+ * now.
+ */
+bool tacho_s_place_new(struct tacho_sched *sched, const struct tacho_member *member);
+/* Some entries of the ledger at a time: strays go, what somebody else changed is his. */
+void tacho_s_entries_tend(struct tacho_sched *sched);
+/* Its memory goes to a node, its process into a cpuset; and it is told. */
+void tacho_s_memory(struct tacho_sched *sched, const struct tacho_move *move,
+		    const struct tacho_unit *unit, uint32_t node);
+void tacho_s_cpuset(struct tacho_sched *sched, const struct tacho_move *move,
+		    const struct tacho_member *member);
+
+/* births.c */
+
+/* Children of placed tasks get back what their parent had. */
+void tacho_s_children(struct tacho_sched *sched);
 
 /* trial.c */
 

@@ -270,6 +270,8 @@ static int real_affinity_if(void *arg, int tid, const struct tacho_cpus *these,
 		return -errno;
 	if (!tacho_cpus_equal(&now, these))
 		return 0;
+	if (tacho_cpus_equal(these, cpus))
+		return 1;
 	if (sched_setaffinity(tid, sizeof(*cpus), (const cpu_set_t *)(const void *)cpus->bits))
 		return -errno;
 	return 1;

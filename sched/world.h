@@ -49,7 +49,7 @@ struct tacho_world {
 			struct tacho_cpus *now);
 	/*
 	 * Of a task that has just been born: if it has these CPUs it gets others. 1: done, 0: it
-	 * has others than these. No start is compared, so that it is cheap; the caller knows that
+	 * has others than these. The same twice: only looks. No start is compared, so that it is cheap; the caller knows that
 	 * it is still there. NULL: not known, then affinity does it.
 	 */
 	int (*affinity_if)(void *arg, int tid, const struct tacho_cpus *these,
