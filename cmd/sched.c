@@ -40,6 +40,7 @@ struct run {
 	int64_t end_ns, draw_ns; /* when due */
 	const char *why; /* it ends; NULL: it goes on */
 	int wake; /* epoll of all that can wake the loop */
+	int64_t set_ns; /* when the timer will; 0: it has never been set */
 	int timer;
 	pid_t command; /* 0: none, or it has ended */
 	int command_fd;
@@ -279,6 +280,10 @@ static void timer_set(struct run *run, int64_t now)
 		due = run->draw_ns;
 	if (jobs >= 0 && jobs < 1e6 && now + (int64_t)(jobs * 1e9) < due)
 		due = now + (int64_t)(jobs * 1e9);
+	/* 50 times a second nothing has changed */
+	if (due == run->set_ns && due > now)
+		return;
+	run->set_ns = due;
 	if (due != INT64_MAX) {
 		due = due > now ? due : now + 1;
 		at.it_value.tv_sec = due / SECOND_NS;

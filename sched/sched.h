@@ -77,7 +77,7 @@ struct tacho_sched_options {
 	unsigned
 		max_bounces; /* moves of one kind that were taken back, before it is given up [5] */
 	double min_gain; /* [0.05]; negative: what costs less than that is kept, too */
-	double budget; /* share of a CPU that events may cost in the mean [0.003] */
+	double budget; /* share of a CPU that events may cost in the mean [0.002] */
 	double cpu_threshold, disk_threshold, net_threshold; /* see policy.h */
 	const char *metric; /* of intensity: "cache", "pages", "faults" [the best here] */
 	bool always; /* events are never switched off */

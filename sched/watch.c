@@ -38,7 +38,7 @@ void tacho_watch_init(struct tacho_watch *watch, double budget, bool always)
 {
 	*watch = (struct tacho_watch){ .budget = budget, .always = always };
 	watch->period_ns = MIN_PERIOD;
-	watch->saved = MAX_SAVED;
+	watch->saved = MAX_SAVED / 2;
 	watch->fd = open("/proc/stat", O_RDONLY | O_CLOEXEC);
 }
 

@@ -52,7 +52,7 @@ static void run(struct world *world, double rate, double busy, double seconds)
 static void quiet(struct world *world)
 {
 	world_init(world, false);
-	run(world, 1e6, 1, 3.5);
+	run(world, 1e6, 1, 12);
 	T_OK(!world->watch.is_on);
 }
 
