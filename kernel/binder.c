@@ -362,6 +362,22 @@ static uint64_t trees_of(const struct tacho_binder *binder, uint32_t domain)
 	return trees;
 }
 
+/*
+ * Whether it may be read later: it has a number of its own, and nothing that /proc says would give
+ * it another one. A child of the system is a kernel thread, or a helper that the kernel starts.
+ */
+static bool may_wait(const struct tacho_binder *binder, const struct tacho_task *task)
+{
+	const struct tacho_process *process = task->process;
+
+	return binder->options.is_lazy && binder->options.by == TACHO_BY_PROCESS &&
+	       !binder->options.rules->nr && task->is_bound && process->domain == task->domain &&
+	       task->domain >= TACHO_DOMAIN_FIRST &&
+	       binder->domains.domain[task->domain].owner == process->node.id &&
+	       !process->is_kernel && !process->is_vm && !process->was_split &&
+	       process->parent != TACHO_DOMAIN_SYSTEM;
+}
+
 static void new_process(struct tacho_binder *binder, struct tacho_task *task, bool is_fresh,
 			bool executes)
 {
@@ -377,8 +393,9 @@ static void new_process(struct tacho_binder *binder, struct tacho_task *task, bo
 		process->flags = task->flags;
 		return;
 	}
-	if (executes)
-		return; /* it is looked at when its exec is */
+	process->is_unread = is_fresh && may_wait(binder, task);
+	if (executes || process->is_unread)
+		return; /* it is looked at when its exec is, or when somebody asks */
 	/* a thread of nobody: it executed, and that was read first */
 	if (!tacho_b_process(binder, process) && task->node.id != process->node.id)
 		tacho_b_remove(binder, task);
@@ -482,9 +499,11 @@ static bool take_exec(struct tacho_binder *binder, struct tacho_b_event *event)
 		tacho_b_follow(binder, task);
 		return false;
 	}
+	process->is_unread = may_wait(binder, task);
 	process->is_vm = process->is_split = process->was_split = false;
 	process->next_vm_look = 2;
-	tacho_b_process(binder, process);
+	if (!process->is_unread)
+		tacho_b_process(binder, process);
 	return false;
 }
 
@@ -687,6 +706,18 @@ int tacho_binder_domain(const struct tacho_binder *binder, uint32_t number,
 	info->is_vm = domain->is_vm;
 	info->is_gone = domain->state == TACHO_STATE_GONE;
 	return 0;
+}
+
+int tacho_binder_read(struct tacho_binder *binder, uint32_t number)
+{
+	struct tacho_process *process;
+
+	if (number >= binder->options.nr_domains)
+		return -EINVAL;
+	process = tacho_tasks_process(&binder->tasks, binder->domains.domain[number].pid);
+	if (process && process->is_unread && process->domain == number)
+		tacho_b_process(binder, process);
+	return error_take(binder);
 }
 
 uint32_t tacho_binder_task(const struct tacho_binder *binder, int tid)

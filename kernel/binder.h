@@ -39,6 +39,7 @@ struct tacho_binder_options {
 	const struct tacho_rules
 		*rules; /* stay the caller's and must outlive the binder; or NULL */
 	const char *root; /* ["/proc"] */
+	bool is_lazy; /* as in tacho_kernel_options */
 	const struct tacho_binder_ops *ops;
 	void *arg; /* of ops */
 };
@@ -87,6 +88,8 @@ void tacho_binder_reuse(struct tacho_binder *binder);
 /* -EINVAL: no such number; -ENOENT: it means nothing now. */
 int tacho_binder_domain(const struct tacho_binder *binder, uint32_t domain,
 			struct tacho_kernel_domain_info *info);
+/* As tacho_kernel_read. */
+int tacho_binder_read(struct tacho_binder *binder, uint32_t domain);
 /* The domain of a task, or TACHO_NONE if it is not known. */
 uint32_t tacho_binder_task(const struct tacho_binder *binder, int tid);
 /* As tacho_kernel_tasks and tacho_kernel_split. */

@@ -171,6 +171,7 @@ int tacho_k_binding_open(struct tacho_kernel *kernel, const struct tacho_kernel_
 		.nr_domains = kernel->view.header.nr_domains,
 		.by = options->by,
 		.rules = &kernel->rules,
+		.is_lazy = options->is_lazy,
 		.ops = &ops,
 		.arg = kernel,
 	};
@@ -274,6 +275,15 @@ int tacho_kernel_domain(const struct tacho_kernel *kernel, uint32_t domain,
 			struct tacho_kernel_domain_info *info)
 {
 	return tacho_binder_domain(kernel->binder, domain, info);
+}
+
+int tacho_kernel_read(struct tacho_kernel *kernel, uint32_t domain)
+{
+	int error = tacho_binder_read(kernel->binder, domain), bound;
+
+	bound = bindings_make(kernel);
+	error = error ? error : bound;
+	return error ? binding_fail(kernel, error) : 0;
 }
 
 uint32_t tacho_kernel_task_domain(const struct tacho_kernel *kernel, int tid)

@@ -419,6 +419,7 @@ bool tacho_b_process(struct tacho_binder *binder, struct tacho_process *process)
 	struct tacho_proc proc;
 	int error;
 
+	process->is_unread = false;
 	(void)forget_lost_number(binder, process);
 	error = process_read(binder, process, &proc);
 	if (error) {

@@ -43,6 +43,12 @@ struct tacho_kernel_options {
 	size_t nr_rules;
 	/* of cpu.pmc0..3, names as in counters.c [the best here] */
 	const char *counters[4];
+	/*
+	 * Where every process is a domain and there are no rules: who a new one is, and who executed,
+	 * is read from /proc when tacho_kernel_read asks, not when it is born. Until then it has no
+	 * name, or the one from before.
+	 */
+	bool is_lazy;
 };
 
 struct tacho_kernel;
@@ -100,6 +106,8 @@ struct tacho_kernel_domain_info {
 };
 int tacho_kernel_domain(const struct tacho_kernel *kernel, uint32_t domain,
 			struct tacho_kernel_domain_info *info);
+/* Before tacho_kernel_domain, if is_lazy: find out who it is. 0 or -errno; 0 too if it is known. */
+int tacho_kernel_read(struct tacho_kernel *kernel, uint32_t domain);
 /* The domain that a task is bound to, as of the last tend; TACHO_NONE: not known. */
 uint32_t tacho_kernel_task_domain(const struct tacho_kernel *kernel, int tid);
 /* The tasks that are bound to a domain, as of the last tend; at most max. Returns how many there are. */

@@ -37,6 +37,7 @@ struct tacho_process {
 	uint64_t trees_scan; /* the last scan in which trees was made */
 	bool is_later; /* began after the binder did */
 	bool is_kernel;
+	bool is_unread; /* what /proc says of it is read when somebody asks who it is */
 	bool is_vm;
 	bool is_split; /* somebody wants its threads to be domains of their own */
 	bool was_split; /* or did: rows may say that a thread took a number */

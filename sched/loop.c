@@ -73,6 +73,7 @@ static void defaults(struct tacho_sched_options *options)
 	if (!options->kernel.runq_us)
 		options->kernel.runq_us = RUNQ_US;
 	options->kernel.shared_ms = UINT32_MAX;
+	options->kernel.is_lazy = true;
 }
 
 /* CPU time of a process that still is. */
@@ -108,9 +109,12 @@ static int info(void *arg, uint32_t domain, char name[32], int *pid, int *tid, u
 {
 	struct tacho_sched *sched = arg;
 	struct tacho_kernel_domain_info domain_info;
+	struct tacho_kernel *kernel = tacho_live_kernel(sched->live);
 	const char *slash;
-	int error = tacho_kernel_domain(tacho_live_kernel(sched->live), domain, &domain_info);
+	int error = tacho_kernel_read(kernel, domain);
 
+	if (!error)
+		error = tacho_kernel_domain(kernel, domain, &domain_info);
 	if (error)
 		return error;
 	if (domain_info.is_gone)

@@ -44,6 +44,7 @@ struct world {
 	size_t nr_rows, size_rows;
 	uint64_t binds; /* calls of bind_task */
 	int bind_error;
+	bool is_lazy; /* the binder of the next world_open */
 };
 
 static struct world world;
@@ -93,6 +94,7 @@ static inline bool world_open(enum tacho_kernel_by by, uint32_t nr_domains, cons
 		.nr_domains = nr_domains,
 		.by = by,
 		.root = root,
+		.is_lazy = world.is_lazy,
 		.ops = &world_ops,
 		.arg = &world,
 	};

@@ -151,6 +151,52 @@ T_CASE(short_lives_are_not_read)
 	end();
 }
 
+/* Nobody is read who was not asked for; where it matters who it is, everybody is. */
+T_CASE(who_is_not_asked_for_is_not_read)
+{
+	uint32_t child, kernel;
+
+	world.is_lazy = true;
+	T_NEED(begin(TACHO_BY_PROCESS, 64, NO_RULES));
+	has(10, 10, "sh", 1);
+	world_start();
+	forks(10, 20, 20, "worker");
+	forks(2, 21, 21, "kworker");
+	fake_task(21, 21, (struct fake_task){ .comm = "kworker", .flags = PF_KTHREAD, .ppid = 2 });
+	forks(10, 22, 22, "short");
+	world_settle();
+	child = world.task[20].principal;
+	kernel = world.task[21].principal;
+	T_EQ(kernel, TACHO_DOMAIN_SYSTEM);
+	T_STREQ(world.name[child], "");
+	T_EQ(info_of(child).pid, 20);
+	T_EQ(info_of(child).nr_tasks, 1);
+	forks(20, 20, 23, "thread"); /* is with its process all the same */
+	world_settle();
+	T_EQ(world.task[23].principal, child);
+	T_EQ(tacho_binder_read(world.binder, child), 0);
+	T_CHARGED(20, "worker");
+	executes(20, "make", 10);
+	world_settle();
+	T_EQ(world.task[20].principal, child);
+	T_CHARGED(20, "worker");
+	T_EQ(tacho_binder_read(world.binder, child), 0);
+	T_CHARGED(20, "make");
+	/* asked for when it is too late, it has the name of its parent */
+	child = world.task[22].principal;
+	fake_end(22, 22);
+	T_EQ(tacho_binder_read(world.binder, child), 0);
+	T_CHARGED(22, "sh 22");
+	T_EQ(tacho_binder_read(world.binder, 4711), -EINVAL);
+	end();
+	world.is_lazy = true;
+	T_NEED(begin(TACHO_BY_PROCESS, 64, RULES("w=comm:worker")));
+	forks(1, 20, 20, "worker");
+	world_settle();
+	T_CHARGED(20, "w");
+	end();
+}
+
 T_CASE(gone_before_we_look)
 {
 	uint32_t ghost;
