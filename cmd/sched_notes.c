@@ -25,6 +25,7 @@ enum ui_color sched_note_color(const struct tacho_note *note)
 		return UI_GREEN;
 	case TACHO_NOTE_TAKE_BACK:
 	case TACHO_NOTE_LOST:
+	case TACHO_NOTE_BLIND:
 		return UI_YELLOW;
 	case TACHO_NOTE_POLICY:
 		return UI_RED;
@@ -107,12 +108,14 @@ static const char *const sentences[TACHO_NR_NOTES] = {
 	[TACHO_NOTE_TAKE_BACK] = "is taken back to how it was: the move did not help",
 	[TACHO_NOTE_KEEP] = "stays where it was put: the move helped",
 	[TACHO_NOTE_SKIP] = "is asked for and left alone",
+	[TACHO_NOTE_WOULD] = "is left alone, and this is what another policy would do",
 	[TACHO_NOTE_CHILD] = "was born while its parent was placed",
 	[TACHO_NOTE_USER] = "was changed by somebody else meanwhile, whose it is from now on",
 	[TACHO_NOTE_SPLIT] = "is looked at in another way",
 	[TACHO_NOTE_CPUS] = "The processors of this machine have changed",
 	[TACHO_NOTE_POLICY] = "The policy has failed",
 	[TACHO_NOTE_LOST] = "Events were lost, so that facts are too small",
+	[TACHO_NOTE_BLIND] = "Nothing says when to look at the logs",
 	[TACHO_NOTE_END] = "The scheduler ends",
 };
 

@@ -666,7 +666,7 @@ static void watch_look(struct tacho_sched *sched, struct tacho_look *look)
 {
 	const bool was_blind = sched->watch.is_blind;
 	const int error = tacho_watch_look(&sched->watch, sched->round_ns, look);
-	struct tacho_note note = { .kind = TACHO_NOTE_LOST };
+	struct tacho_note note = { .kind = TACHO_NOTE_BLIND };
 
 	if (error && !was_blind)
 		tacho_s_note(sched, &note, "/proc/stat: %s; events are on until it can be read",

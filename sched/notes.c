@@ -13,10 +13,11 @@ const char *const tacho_note_names[TACHO_NR_NOTES] = {
 	[TACHO_NOTE_NICE] = "nice",	      [TACHO_NOTE_MEMORY] = "memory",
 	[TACHO_NOTE_CPUSET] = "cpuset",	      [TACHO_NOTE_RELEASE] = "release",
 	[TACHO_NOTE_TAKE_BACK] = "take back", [TACHO_NOTE_KEEP] = "keep",
-	[TACHO_NOTE_SKIP] = "skip",	      [TACHO_NOTE_CHILD] = "child",
-	[TACHO_NOTE_USER] = "user",	      [TACHO_NOTE_SPLIT] = "split",
-	[TACHO_NOTE_CPUS] = "cpus",	      [TACHO_NOTE_POLICY] = "policy",
-	[TACHO_NOTE_LOST] = "lost",	      [TACHO_NOTE_END] = "end",
+	[TACHO_NOTE_SKIP] = "skip",	      [TACHO_NOTE_WOULD] = "would",
+	[TACHO_NOTE_CHILD] = "child",	      [TACHO_NOTE_USER] = "user",
+	[TACHO_NOTE_SPLIT] = "split",	      [TACHO_NOTE_CPUS] = "cpus",
+	[TACHO_NOTE_POLICY] = "policy",	      [TACHO_NOTE_LOST] = "lost",
+	[TACHO_NOTE_BLIND] = "blind",	      [TACHO_NOTE_END] = "end",
 };
 
 int tacho_s_fail(struct tacho_sched *sched, int error, const char *fmt, ...)

@@ -143,7 +143,7 @@ static void tell_note(void *arg, const struct tacho_policy *policy,
 		      const struct tacho_policy_place *place)
 {
 	struct tacho_sched *sched = arg;
-	struct tacho_note note = { .kind = TACHO_NOTE_SKIP, .nr_tasks = domain->nr_tasks };
+	struct tacho_note note = { .kind = TACHO_NOTE_WOULD, .nr_tasks = domain->nr_tasks };
 	char cpus[64];
 
 	memcpy(note.name, domain->name, sizeof(note.name));

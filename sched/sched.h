@@ -36,12 +36,14 @@ enum tacho_note_kind {
 	TACHO_NOTE_TAKE_BACK, /* as it was before: the move did not help */
 	TACHO_NOTE_KEEP, /* the move helped: judged */
 	TACHO_NOTE_SKIP, /* asked for, but may not be: real time, young, a cpuset... */
+	TACHO_NOTE_WOULD, /* another policy would do it: who observes is told */
 	TACHO_NOTE_CHILD, /* born while its parent was placed */
 	TACHO_NOTE_USER, /* the user changed it: it is his */
 	TACHO_NOTE_SPLIT, /* a process is looked at by thread, or as a whole again */
 	TACHO_NOTE_CPUS, /* CPUs came or went */
 	TACHO_NOTE_POLICY, /* it crashed, looped, or said nonsense */
 	TACHO_NOTE_LOST, /* events */
+	TACHO_NOTE_BLIND, /* nothing says when events are worth it */
 	TACHO_NOTE_END,
 	TACHO_NR_NOTES
 };

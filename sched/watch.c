@@ -38,7 +38,7 @@ void tacho_watch_init(struct tacho_watch *watch, double budget, bool always)
 {
 	*watch = (struct tacho_watch){ .budget = budget, .always = always };
 	watch->period_ns = MIN_PERIOD;
-	watch->saved = MAX_SAVED / 2;
+	watch->saved = MAX_SAVED;
 	watch->fd = open("/proc/stat", O_RDONLY | O_CLOEXEC);
 }
 
@@ -224,7 +224,9 @@ static void step_on(struct tacho_watch *watch, uint64_t now_ns)
 static void step_off(struct tacho_watch *watch, uint64_t now_ns)
 {
 	const bool due = now_ns - watch->changed_ns >= watch->period_ns;
-	const bool wanted = watch->wake_ns && now_ns >= watch->wake_ns && watch->saved > 0;
+	/* who asks knows that there will be something to see: that is worth a debt */
+	const bool wanted =
+		watch->wake_ns && now_ns >= watch->wake_ns && watch->saved > -MAX_SAVED / 2;
 	double rate, busy;
 
 	if (watch->slow_rate == 0 && watch->nr_looks - watch->off_looks > SLOW &&

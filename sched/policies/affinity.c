@@ -13,9 +13,10 @@
 
 #include "sched/policies/common.h"
 
-#define TOGETHER_MOST 0.2 /* members that run at once for more of the time do not take turns; */
+#define TOGETHER_MOST 0.3 /* members that run at once for more of the time do not take turns; */
 #define TOGETHER_IDLE 0.4 /* and so much more of it where CPUs idle: waking them takes time, too */
 #define ONE_CPU	      1.3 /* what one CPU can do, and what waking across CPUs took beside it */
+#define WAKING	      0.5 /* of the time that waking takes, both seem to run */
 #define IDLE_LEAST    0.5 /* waking a busy CPU is not free: behind who runs there, one waits */
 #define IN_THE_WAY    0.1 /* of what a set takes from others that compute, it loses so much */
 #define WAIT_LEAST    0.25 /* a placed set that waits less than this is content */
@@ -268,7 +269,8 @@ static enum aim judge_free(struct affinity *a, struct look *look)
 	double gain;
 
 	look->cost = tacho_least(look->apart * price * look->idle, 1);
-	gain = look->cost - look->together - look->squeeze;
+	/* who wakes somebody goes on while the other comes up: that is no work done at once */
+	gain = look->cost - tacho_most(look->together - WAKING * look->cost, 0) - look->squeeze;
 	if (turns && gain > least) {
 		look->demand = tacho_least(look->demand + look->cost, 1);
 		return AIM_CPU;
