@@ -30,7 +30,7 @@
 #define NULL_EVERY  3 /* rounds */
 #define TOGETHER    0.9 /* of the looks: the kernel has placed them as one would */
 #define TRIES	    3 /* of a case, if repetitions fail */
-#define LASTING_MS  6000u
+#define LASTING_MS  12000u
 #define AGAIN_MS                                                                                   \
 	1000 /* before a failed one is done again: another scheduler may have gone by then */
 
