@@ -257,6 +257,13 @@ uint32_t tacho_s_place(struct tacho_sched *sched, const struct tacho_member *mem
 
 /* --- now and then ----------------------------------------------------------------------------- */
 
+/* Who has less than his domain may have was left alone, and will be again: no file need be read. */
+static bool may_be_free(const struct tacho_sched *sched, const struct tacho_unit *unit, int tid)
+{
+	return sched->options.force || !sched->world.affinity_if ||
+	       sched->world.affinity_if(sched->world.arg, tid, &unit->allowed, &unit->allowed) == 1;
+}
+
 /*
  * New threads of placed domains, and those that were too young. false: the domain is the user's
  * now.
@@ -264,11 +271,12 @@ uint32_t tacho_s_place(struct tacho_sched *sched, const struct tacho_member *mem
 bool tacho_s_place_new(struct tacho_sched *sched, const struct tacho_member *member)
 {
 	const uint32_t domain = member->domain;
+	const struct tacho_unit *unit = tacho_snapshot_unit(sched->snapshot, domain);
 	int *tids, error = 0;
 	size_t nr = tasks_of(sched, domain, &tids);
 
 	for (size_t i = 0; i < nr && nr <= MAX_TASKS && error != -EEXIST; i++)
-		if (!tacho_ledger_find(sched->ledger, tids[i]))
+		if (!tacho_ledger_find(sched->ledger, tids[i]) && may_be_free(sched, unit, tids[i]))
 			(void)task_place(sched, tids[i], member, &error);
 	free(tids);
 	if (error == -EEXIST)
