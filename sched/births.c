@@ -11,7 +11,6 @@
 
 #define SECOND	     1000000000ull
 #define MAX_CHILDREN 1024u /* taken in one go */
-#define MAX_DOUBLES  9u /* of the second for which who makes too many of them is held back */
 
 /*
  * Whoever makes tasks all the time costs more while it is placed than it can win: it is left, and
@@ -20,17 +19,14 @@
 static void hold_back(struct tacho_sched *sched, uint32_t domain)
 {
 	struct tacho_unit *unit = tacho_snapshot_unit(sched->snapshot, domain);
-	unsigned doubles;
 	uint64_t until_ns;
 
 	if (!unit || !tacho_s_made_with(sched, domain))
 		return;
-	doubles = unit->fork_holds < MAX_DOUBLES ? unit->fork_holds : MAX_DOUBLES;
-	until_ns = tacho_live_now() + (SECOND << doubles);
+	until_ns = tacho_s_later(unit->fork_holds++);
 	if (until_ns > unit->hold_ns)
 		unit->hold_ns = until_ns;
 	unit->hold_rate = -1;
-	unit->fork_holds++;
 	tacho_s_moves_leave(sched, domain, "too many tasks are made");
 }
 

@@ -257,11 +257,29 @@ uint32_t tacho_s_place(struct tacho_sched *sched, const struct tacho_member *mem
 
 /* --- now and then ----------------------------------------------------------------------------- */
 
+/*
+ * Whether it has these CPUs, which one system call says; where nobody can say so cheaply, `unknown`.
+ * A number that was used again has another domain, or the same and the same CPUs: no harm is done.
+ */
+static bool has_cpus(const struct tacho_sched *sched, int tid, const struct tacho_cpus *cpus,
+		     bool unknown)
+{
+	if (!sched->world.affinity_if)
+		return unknown;
+	return sched->world.affinity_if(sched->world.arg, tid, cpus, cpus) == 1;
+}
+
 /* Who has less than his domain may have was left alone, and will be again: no file need be read. */
 static bool may_be_free(const struct tacho_sched *sched, const struct tacho_unit *unit, int tid)
 {
-	return sched->options.force || !sched->world.affinity_if ||
-	       sched->world.affinity_if(sched->world.arg, tid, &unit->allowed, &unit->allowed) == 1;
+	return sched->options.force || has_cpus(sched, tid, &unit->allowed, true);
+}
+
+/* Nothing was changed but its CPUs, and these it has. */
+static bool is_as_set(const struct tacho_sched *sched, const struct tacho_ledger_entry *entry)
+{
+	return entry->what == TACHO_CHANGED_CPUS &&
+	       has_cpus(sched, entry->before.tid, &entry->set, false);
 }
 
 /*
@@ -282,17 +300,6 @@ bool tacho_s_place_new(struct tacho_sched *sched, const struct tacho_member *mem
 	if (error == -EEXIST)
 		user_has(sched, domain, 0);
 	return error != -EEXIST;
-}
-
-/*
- * Whether it has what we gave it, which two system calls say: no file need be read. A number that
- * was used again has another domain, or the same and the same CPUs: then it does no harm.
- */
-static bool is_as_set(const struct tacho_sched *sched, const struct tacho_ledger_entry *entry)
-{
-	return sched->world.affinity_if && entry->what == TACHO_CHANGED_CPUS &&
-	       sched->world.affinity_if(sched->world.arg, entry->before.tid, &entry->set,
-					&entry->set) == 1;
 }
 
 static void entry_tend(struct tacho_sched *sched, const struct tacho_ledger_entry *entry)

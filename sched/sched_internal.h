@@ -180,6 +180,8 @@ void tacho_s_trials(struct tacho_sched *sched);
 bool tacho_s_trial_is_measured(const struct tacho_move *move); /* before it is made */
 /* Begin to measure the progress of a move. */
 void tacho_s_trial_begin(struct tacho_sched *sched, struct tacho_move *move);
+/* Until when something that has failed so often is not tried again: a second, doubled each time. */
+uint64_t tacho_s_later(unsigned failures);
 /*
  * It is not moved for a while, longer with every time, unless the rate of its wake-ups becomes
  * another one.

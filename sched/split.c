@@ -7,6 +7,8 @@
  * looked at by thread; if its threads turn out not to be partners of each other, or fall silent, as
  * a whole again. Called by loop.c once per interval.
  */
+#include <string.h>
+
 #include "sched_internal.h"
 
 #define MIN_SERVICE 0.05
@@ -28,8 +30,7 @@ static void note_split(struct tacho_sched *sched, const struct tacho_policy_doma
 {
 	struct tacho_note note = { .kind = TACHO_NOTE_SPLIT, .pid = domain->pid };
 
-	for (size_t i = 0; i < sizeof(note.name); i++)
-		note.name[i] = domain->name[i];
+	memcpy(note.name, domain->name, sizeof(note.name));
 	note.nr_tasks = domain->nr_tasks;
 	note.fact_name = "wake-ups/s inside";
 	note.fact = rate;

@@ -18,8 +18,7 @@
 #define NOTHING	    0.1 /* less than that at first is not worth a second measurement */
 #define SETTLE_NS   (15 * TACHO_NS_PER_MS) /* caches, and who was in the middle of something */
 #define HOLD_NS	    1000000000ull /* after the first failure */
-#define MAX_DOUBLES 7u
-#define GIVEN_UP_NS (512 * HOLD_NS) /* after max_bounces of them in a row */
+#define MAX_DOUBLES 9u
 
 /* --- measuring -------------------------------------------------------------------------------- */
 
@@ -139,18 +138,17 @@ static void note_verdict(struct tacho_sched *sched, struct tacho_move *move,
 		     judgement->before, judgement->after, judgement->gain * 100);
 }
 
-/* Until when something that failed so often is not tried again. */
-static uint64_t later(unsigned bounces)
+uint64_t tacho_s_later(unsigned failures)
 {
-	return tacho_live_now() + (HOLD_NS << (bounces < MAX_DOUBLES ? bounces : MAX_DOUBLES));
+	return tacho_live_now() + (HOLD_NS << (failures < MAX_DOUBLES ? failures : MAX_DOUBLES));
 }
 
 void tacho_s_hold(const struct tacho_sched *sched, struct tacho_unit *unit, double rate)
 {
-	unit->hold_ns = later(unit->bounces);
+	unit->hold_ns = tacho_s_later(unit->bounces);
 	unit->hold_rate = rate;
 	if (++unit->bounces >= sched->options.max_bounces) {
-		unit->hold_ns = tacho_live_now() + GIVEN_UP_NS;
+		unit->hold_ns = tacho_s_later(MAX_DOUBLES);
 		unit->hold_rate = -1;
 	}
 }
@@ -170,7 +168,7 @@ static uint64_t hold(struct tacho_sched *sched, const struct tacho_move *move)
 			tacho_s_hold(sched, unit, move->members[i].rate);
 			continue;
 		}
-		until = later(unit->bounces++);
+		until = tacho_s_later(unit->bounces++);
 		seat_ns = until > seat_ns ? until : seat_ns;
 	}
 	return seat_ns;
