@@ -28,6 +28,14 @@ static uint32_t hog(const char *name, uint32_t cpu, double service, double wait)
 	return i;
 }
 
+/* Both on one CPU of two, with half of it each. */
+static void two_hogs(uint32_t *a, uint32_t *b)
+{
+	start("balance", 2, 2);
+	*a = hog("a", 0, 0.5, 0.5);
+	*b = hog("b", 0, 0.5, 0.5);
+}
+
 /* --- balance ---------------------------------------------------------------------------------- */
 
 T_CASE(balance_moves_one_that_waits)
@@ -56,9 +64,7 @@ T_CASE(balance_lets_go_what_does_not_wait)
 {
 	uint32_t a, b, nr = 0;
 
-	start("balance", 2, 2);
-	a = hog("a", 0, 0.5, 0.5);
-	b = hog("b", 0, 0.5, 0.5);
+	two_hogs(&a, &b);
 	T_EQ(ask(5), 1);
 	world_apply(&w);
 	w.domains[a].service = w.domains[b].service = 1;
@@ -92,9 +98,7 @@ T_CASE(balance_lets_go_by_the_clock)
 {
 	uint32_t a, b;
 
-	start("balance", 2, 2);
-	a = hog("a", 0, 0.5, 0.5);
-	b = hog("b", 0, 0.5, 0.5);
+	two_hogs(&a, &b);
 	T_EQ(ask(5), 1);
 	world_apply(&w);
 	w.domains[a].service = w.domains[b].service = 1;
@@ -108,9 +112,7 @@ T_CASE(balance_does_not_believe_two_moments)
 {
 	uint32_t a, b;
 
-	start("balance", 2, 2);
-	a = hog("a", 0, 0.5, 0.5);
-	b = hog("b", 0, 0.5, 0.5);
+	two_hogs(&a, &b);
 	for (unsigned i = 0; i < 100; i++) {
 		const bool is_edge = i % 5 == 0 || i % 5 == 4;
 
@@ -126,9 +128,7 @@ T_CASE(balance_does_not_follow_what_comes_and_goes)
 {
 	uint32_t a, b;
 
-	start("balance", 2, 2);
-	a = hog("a", 0, 0.5, 0.5);
-	b = hog("b", 0, 0.5, 0.5);
+	two_hogs(&a, &b);
 	for (unsigned i = 0; i < 100; i++) {
 		double wait = i % 10 < 4 ? 0.5 : 0;
 
