@@ -316,6 +316,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; (load = load_at(i)) && !loads_interrupted(); i++)
 		if (bench_wants(&bench, load->name) && nr_rows < MAX_ROWS)
 			run_one(load);
+	if (!nr_rows && !bench.failed && !bench_wants(&bench, "reaction") && !loads_interrupted())
+		bench_say(&bench, "nothing was measured: --list names the cases");
 	files_remove();
 	run_reaction();
 	table();
